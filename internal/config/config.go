@@ -1,0 +1,137 @@
+// Package config reads, checks, explains and redacts the configuration file.
+//
+// The types say what may stand in the file; configs/importer.example.yaml
+// explains every key with its unit, its default and its reason.
+package config
+
+import (
+	"fmt"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Config is a checked configuration: every path in it is absolute, every
+// default is filled in, and every password file has been read.
+type Config struct {
+	StateDir string            `yaml:"state_dir" jsonschema_description:"Folder for what the importer keeps: the embedded ledger, spooled files and the key of the dedupe identities. Back it up."`
+	Ledger   Ledger            `yaml:"ledger" jsonschema_description:"The PostgreSQL database that remembers every row's fate."`
+	Dialers  map[string]Dialer `yaml:"dialers" jsonschema_description:"The VICIdial installations, by a name of your choice."`
+	Feeds    map[string]Feed   `yaml:"feeds" jsonschema_description:"The streams of files, by a name of your choice."`
+
+	// Warnings are what a person should know although the file can be used.
+	Warnings []Problem `yaml:"-"`
+}
+
+// Ledger says where the ledger is and how it is treated.
+type Ledger struct {
+	DSN         Secret   `yaml:"dsn" jsonschema_description:"PostgreSQL address, such as postgres://importer:${LEDGER_PASSWORD}@db.example.com/importer. Empty: a private PostgreSQL in state_dir."`
+	Wait        Duration `yaml:"wait" jsonschema_description:"How long a run waits for a ledger that went away before it stops."`
+	Lease       Duration `yaml:"lease" jsonschema_description:"How long after an importer vanished its drop may be taken over by another."`
+	PostgresBin string   `yaml:"postgres_bin" jsonschema_description:"Folder with initdb and postgres for the private PostgreSQL. Empty: found on this machine."`
+	HMACKey     Secret   `yaml:"hmac_key" jsonschema_description:"Key of the dedupe identities, at least 32 characters, the same for all importers that share a ledger. Empty: a key file in state_dir, made on first use."`
+}
+
+// Dialer is one VICIdial installation behind one Non-Agent API address.
+type Dialer struct {
+	URL          string   `yaml:"url" jsonschema:"required" jsonschema_description:"Address of the Non-Agent API: https://HOST/vicidial/non_agent_api.php"`
+	User         string   `yaml:"user" jsonschema:"required" jsonschema_description:"API user: letters, digits, - and _."`
+	Password     Secret   `yaml:"password" jsonschema_description:"The API user's password: letters, digits, - and _. Use ${NAME} to take it from the environment."`
+	PasswordFile string   `yaml:"password_file" jsonschema_description:"File that holds the password instead; only its owner may read it (mode 0600)."`
+	Concurrency  int      `yaml:"concurrency" jsonschema:"minimum=1,maximum=1000" jsonschema_description:"Calls in flight, across everything that shares this dialer."`
+	Rate         float64  `yaml:"rate" jsonschema:"minimum=0" jsonschema_description:"Calls per second; 0: no limit."`
+	Timeout      Duration `yaml:"timeout" jsonschema_description:"Limit for one whole call."`
+	Quiescence   Duration `yaml:"quiescence" jsonschema_description:"How long a call whose answer was lost may still take effect at the dialer."`
+	SendWithin   Duration `yaml:"send_within" jsonschema_description:"How long a row that was made ready may wait for its call before it is put back."`
+	StopAfter    Duration `yaml:"stop_after" jsonschema_description:"How long a failing dialer is waited for before the run stops."`
+	AllowHTTP    bool     `yaml:"allow_http" jsonschema_description:"Accept plain http; loopback addresses need no leave."`
+	CAFile       string   `yaml:"ca_file" jsonschema_description:"PEM file with the private certificate authority that signed the dialer's certificate. Empty: the system's authorities."`
+	NonLatin     bool     `yaml:"non_latin" jsonschema_description:"The dialer runs with use_non_latin=1: letters of every script are kept."`
+	TokenField   string   `yaml:"token_field" jsonschema:"enum=source_id,enum=vendor_lead_code,enum=security_phrase,enum=none" jsonschema_description:"Lead field that carries the importer's token, by which a lead is recognised after a lost answer; none: such rows end in REVIEW."`
+	Source       string   `yaml:"source" jsonschema:"pattern=^[0-9A-Za-z]{2\\,20}$" jsonschema_description:"The API's source parameter, shown in the dialer's API log: 2 to 20 letters and digits."`
+}
+
+// Feed is one configured stream of files.
+type Feed struct {
+	Dialer       string            `yaml:"dialer" jsonschema:"required" jsonschema_description:"Name of the dialer that the leads go to."`
+	ListID       ListID            `yaml:"list_id" jsonschema:"required" jsonschema_description:"The dialer's list: a number, {column: HEADER} to read it from each row, or {file_name: REGEXP} with one group to read it from the file's name."`
+	CampaignID   string            `yaml:"campaign_id" jsonschema:"maxLength=8" jsonschema_description:"Campaign of the list; needed for dedupe scope campaign, and lets dialer_checks.dnc ask the campaign's DNC list too."`
+	Region       string            `yaml:"region" jsonschema:"pattern=^[A-Z]{2}$" jsonschema_description:"Country by whose rules a phone number without a country code is read, as two capital letters."`
+	Source       Source            `yaml:"source,omitempty" jsonschema_description:"Where files are pulled from; not needed for importer import."`
+	Schedule     Strings           `yaml:"schedule" jsonschema_description:"When importer serve pulls: one cron expression or a list, such as 0 6 * * 1-5."`
+	TimeZone     string            `yaml:"time_zone" jsonschema_description:"Zone of the schedule, such as America/New_York; Local: this machine's."`
+	Columns      map[string]string `yaml:"columns" jsonschema_description:"Lead field: header in the file. Usual headers are recognised without it."`
+	Dedupe       Dedupe            `yaml:"dedupe" jsonschema_description:"When a lead counts as loaded before."`
+	DialerChecks DialerChecks      `yaml:"dialer_checks" jsonschema_description:"Checks that the dialer is asked to make for each lead."`
+}
+
+// Source is where a feed's files are pulled from; at most one is set.
+type Source struct {
+	Directory *Directory `yaml:"directory,omitempty" jsonschema_description:"A folder on this machine."`
+}
+
+// Directory is a folder that files are dropped into.
+type Directory struct {
+	Path    string `yaml:"path" jsonschema:"required" jsonschema_description:"The folder."`
+	Pattern string `yaml:"pattern" jsonschema_description:"Which file names to take, such as *.csv (quote it: a bare * is YAML's)."`
+}
+
+// Dedupe says when two rows are the same lead.
+type Dedupe struct {
+	By     Strings  `yaml:"by" jsonschema_description:"Lead fields that make a lead the same lead; a phone_number counts with its phone_code."`
+	Scope  string   `yaml:"scope" jsonschema:"enum=list,enum=campaign,enum=dialer" jsonschema_description:"Where it may be only once; feeds that share a scope must share by."`
+	Window Duration `yaml:"window" jsonschema_description:"For how long, such as 90d; 0: for ever."`
+}
+
+// DialerChecks are made by the dialer, for each lead.
+type DialerChecks struct {
+	DNC       bool   `yaml:"dnc" jsonschema_description:"Refuse numbers on the dialer's do-not-call lists."`
+	Duplicate string `yaml:"duplicate" jsonschema:"enum=off,enum=list,enum=campaign,enum=system" jsonschema_description:"Refuse numbers that the dialer has in this list, in this list's campaign, or anywhere."`
+}
+
+func (c *Config) setDefaults() {
+	c.StateDir = "./state"
+	c.Ledger.setDefaults()
+}
+
+func (l *Ledger) setDefaults() {
+	l.Wait = 10 * minute
+	l.Lease = 15 * second
+}
+
+func (d *Dialer) setDefaults() {
+	d.Concurrency = 8
+	d.Timeout = 30 * second
+	d.Quiescence = 6 * minute
+	d.SendWithin = 20 * second
+	d.StopAfter = 10 * minute
+	d.TokenField = "source_id"
+	d.Source = "importer"
+}
+
+func (f *Feed) setDefaults() {
+	f.Region = "US"
+	f.TimeZone = "Local"
+	f.Dedupe.setDefaults()
+	f.DialerChecks.setDefaults()
+}
+
+func (d *Directory) setDefaults() { d.Pattern = "*" }
+
+func (d *Dedupe) setDefaults() {
+	d.By = Strings{"phone_number"}
+	d.Scope = "dialer"
+}
+
+func (c *DialerChecks) setDefaults() {
+	c.DNC = true
+	c.Duplicate = "off"
+}
+
+// Redacted renders the configuration in force as YAML, secrets hidden.
+func (c *Config) Redacted() ([]byte, error) {
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("render the configuration: %w", err)
+	}
+	return text, nil
+}

@@ -1,0 +1,161 @@
+package config_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/stretchr/testify/require"
+
+	"importer/internal/config"
+)
+
+const examplePath = "../../configs/importer.example.yaml"
+
+func TestTheExampleLoadsAsItStands(t *testing.T) {
+	t.Setenv("DIALER_PASSWORD", "secret-1")
+	cfg, err := config.Load(examplePath, leadFields)
+	require.NoError(t, err)
+	require.Empty(t, cfg.Warnings)
+	require.Equal(t, "secret-1", cfg.Dialers["main"].Password.Reveal())
+}
+
+func TestTheExampleNamesEveryKeyAndNoOther(t *testing.T) {
+	t.Parallel()
+	_, properties := schema(t)
+	delete(properties, "feeds.*.list_id.column") // these two exclude the number, so they stand in a comment
+	delete(properties, "feeds.*.list_id.file_name")
+	require.Equal(t, slices.Sorted(maps.Keys(properties)), slices.Sorted(maps.Keys(example(t))))
+}
+
+func TestTheExampleShowsEveryDefault(t *testing.T) {
+	t.Parallel()
+	defaults, _ := schema(t)
+	values := example(t)
+	for path, value := range defaults {
+		require.Equal(t, fmt.Sprint(value), fmt.Sprint(values[path]), path)
+	}
+}
+
+func TestTheSchemasDefaultsAreTheLoaders(t *testing.T) {
+	t.Parallel()
+	cfg, err := load(t, edit(t, "    list_id: 101\n", "    list_id: 101\n    source: {directory: {path: drops}}\n"))
+	require.NoError(t, err)
+	redacted, err := cfg.Redacted()
+	require.NoError(t, err)
+	values := flatten(t, redacted)
+	values["state_dir"] = "./state" // it was made absolute
+
+	defaults, _ := schema(t)
+	require.NotEmpty(t, defaults)
+	for path, value := range defaults {
+		require.EqualValues(t, value, values[path], path)
+		delete(values, path)
+	}
+	for path, value := range values {
+		if text := fmt.Sprint(value); text != "" && text != "[]" && text != "map[]" {
+			require.Contains(t, []string{
+				"dialers.*.url", "dialers.*.user", "dialers.*.password",
+				"feeds.*.dialer", "feeds.*.list_id", "feeds.*.source.directory.path",
+			}, path, "a default that the schema does not tell")
+		}
+	}
+}
+
+// commentedKey matches the start of a line of the example whose key is
+// commented out: a # directly before the key.
+var commentedKey = regexp.MustCompile(`(?m)^( *)#([a-z_]+:)`)
+
+// example returns the example's values by path, those in comments included;
+// the names of dialers and feeds are *.
+func example(t *testing.T) map[string]any {
+	t.Helper()
+	text, err := os.ReadFile(examplePath)
+	require.NoError(t, err)
+	return flatten(t, commentedKey.ReplaceAll(text, []byte("$1$2")))
+}
+
+func flatten(t *testing.T, text []byte) map[string]any {
+	t.Helper()
+	var tree map[string]any
+	require.NoError(t, yaml.Unmarshal(text, &tree))
+	values := map[string]any{}
+	var walk func(path string, node any)
+	walk = func(path string, node any) {
+		branch, ok := node.(map[string]any)
+		if !ok || path == "feeds.*.columns" {
+			values[path] = node
+			return
+		}
+		for key, value := range branch {
+			if path == "dialers" || path == "feeds" {
+				key = "*"
+			}
+			walk(join(path, key), value)
+		}
+	}
+	walk("", tree)
+	return values
+}
+
+// schema returns the defaults and the leaf properties of the schema by path.
+func schema(t *testing.T) (defaults, properties map[string]any) {
+	t.Helper()
+	text, err := config.Schema()
+	require.NoError(t, err)
+	type node struct {
+		Ref                  string          `json:"$ref"`
+		Defs                 map[string]node `json:"$defs"`
+		Properties           map[string]node `json:"properties"`
+		AdditionalProperties json.RawMessage `json:"additionalProperties"`
+		OneOf                []node          `json:"oneOf"`
+		Description          string          `json:"description"`
+		Default              any             `json:"default"`
+	}
+	var root node
+	require.NoError(t, json.Unmarshal(text, &root))
+
+	defaults, properties = map[string]any{}, map[string]any{}
+	var walk func(path string, n node)
+	walk = func(path string, n node) {
+		if n.Default != nil {
+			defaults[path] = n.Default
+		}
+		if path != "" && path != "dialers.*" && path != "feeds.*" {
+			require.NotEmpty(t, n.Description, "the description of %s", path)
+		}
+		if n.Ref != "" {
+			n = root.Defs[n.Ref[len("#/$defs/"):]]
+		}
+		for _, form := range n.OneOf {
+			for key, property := range form.Properties {
+				walk(join(path, key), property)
+			}
+		}
+		for key, property := range n.Properties {
+			walk(join(path, key), property)
+		}
+		var values node
+		if err := json.Unmarshal(n.AdditionalProperties, &values); err == nil && values.Ref != "" {
+			walk(join(path, "*"), values)
+			return
+		}
+		if len(n.Properties) == 0 {
+			properties[path] = true
+		}
+	}
+	walk("", root)
+	return defaults, properties
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}

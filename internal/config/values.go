@@ -1,0 +1,98 @@
+package config
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Duration is a span of time, never negative: 500ms, 30s, 6m, 36h, 90d, 1d12h or 0.
+type Duration time.Duration
+
+const (
+	second = Duration(time.Second)
+	minute = Duration(time.Minute)
+	day    = Duration(24 * time.Hour)
+)
+
+var errDuration = errors.New("a duration such as 500ms, 30s, 6m or 90d")
+
+// Std returns the duration in the standard library's type.
+func (d Duration) Std() time.Duration { return time.Duration(d) }
+
+// String renders the duration as it would be written in the file.
+func (d Duration) String() string {
+	switch {
+	case d == 0:
+		return "0"
+	case d%day == 0:
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	}
+	text := d.Std().String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// MarshalText renders the duration as String does.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads a duration; its error completes the sentence "must be".
+func (d *Duration) UnmarshalText(text []byte) error {
+	days, rest, hasDays := strings.Cut(string(text), "d")
+	var total Duration
+	if hasDays {
+		n, err := strconv.ParseUint(days, 10, 63)
+		if err != nil || n > uint64(maxDays) {
+			return errDuration
+		}
+		total = Duration(n) * day
+	} else {
+		rest = string(text)
+	}
+	if rest != "" || !hasDays {
+		span, err := time.ParseDuration(rest)
+		if err != nil || span < 0 || strings.HasPrefix(rest, "-") {
+			return errDuration
+		}
+		total += Duration(span)
+	}
+	if total < 0 {
+		return errDuration
+	}
+	*d = total
+	return nil
+}
+
+// maxDays is where days stop fitting a time.Duration.
+const maxDays = (1<<63 - 1) / day
+
+// Strings is a list of texts; a single one may be written without brackets.
+type Strings []string
+
+// ListID says which list of the dialer a row goes to. Exactly one is set.
+type ListID struct {
+	Number   string `yaml:"-"`                   // the same for every row: 3 to 19 digits
+	Column   string `yaml:"column,omitempty"`    // header of the column that holds it
+	FileName string `yaml:"file_name,omitempty"` // regular expression whose one group finds it in the file's name
+}
+
+// UnmarshalText takes a plain number.
+func (l *ListID) UnmarshalText(text []byte) error {
+	l.Number = string(text)
+	return nil
+}
+
+// MarshalYAML writes the form that the file has.
+func (l ListID) MarshalYAML() (any, error) {
+	if l.Number != "" {
+		return l.Number, nil
+	}
+	type mapping ListID
+	return mapping(l), nil
+}

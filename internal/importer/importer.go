@@ -1,0 +1,340 @@
+// Package importer is the subject of this program: how a run carries a feed's
+// drops to the dialer so that every row is accounted for and no lead is added
+// twice. It declares the small interfaces that it needs of the other rooms.
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"importer/internal/lead"
+)
+
+// Feed is what a run must know of a feed.
+type Feed struct {
+	Name      string
+	Dialer    string // the dialer's name in the configuration; part of every claim
+	Campaign  string
+	By        []string // the fields that make a lead's identity
+	Scope     string   // list, campaign or dialer
+	Window    time.Duration
+	DNC       bool
+	Duplicate string // DUPLIST, DUPCAMP, DUPSYS or empty
+	// Settings identifies everything that decides how a file becomes leads. A
+	// drop none of whose rows has reached the dialer is recorded afresh when
+	// it has changed, so that a corrected configuration takes effect.
+	Settings string
+}
+
+// Limits are a dialer's and the ledger's bounds.
+type Limits struct {
+	Concurrency int           // calls in flight, across everything that shares the dialer
+	Rate        float64       // calls per second, 0: no limit
+	Timeout     time.Duration // of a whole call
+	SendWithin  time.Duration // how long an armed row may wait for its call to begin
+	Quiescence  time.Duration // how long an abandoned call may still take effect
+	GiveUp      time.Duration // a dialer that is not well for this long stops the run
+	LedgerWait  time.Duration // how long a lost ledger is waited for
+	Lease       time.Duration // after which a vanished importer's drop may be taken over
+	TokenField  string        // where leads carry their token; empty: nowhere
+}
+
+// Incoming is a spooled drop that a run shall import.
+type Incoming struct {
+	Drop  Drop                   // Feed, Dialer, Name, SHA256, Bytes
+	Rules lead.Rules             // how this drop's rows become leads
+	Open  func() (Reader, error) // starts reading from the first row
+}
+
+// Reader reads a drop's rows. Open may be called again to start anew.
+type Reader interface {
+	Rows
+	Header() []string // the vendor's names of the columns
+	io.Closer
+}
+
+// HoldError is returned by Incoming.Open for a drop that a person must decide
+// upon: nothing of it is recorded.
+type HoldError struct{ Why string }
+
+func (e *HoldError) Error() string { return e.Why }
+
+// Ledger is what a run needs of the ledger.
+type Ledger interface {
+	Runs
+	Drops
+	Claims
+	Attempts
+	Audits
+	Slots
+}
+
+// Dialer is what a run needs of a dialer.
+type Dialer interface {
+	Sender
+	Lookup
+}
+
+// Watcher is told how a run proceeds, from several goroutines at once.
+type Watcher interface {
+	Recorded(rows int)           // rows were read and recorded
+	Settled(o Outcome, rows int) // rows got their outcome
+	Waiting(why string)          // nothing moves now, and why; empty: it goes on
+}
+
+// Importer carries feeds' drops to one dialer.
+type Importer struct {
+	Ledger Ledger
+	Dialer Dialer
+	// DialerKey names the dialer's address: whoever shares it shares its limit.
+	DialerKey string
+	Keys      Keyring
+	Limits    Limits
+	NoWait    bool // leave rows whose answers were lost to a later reconcile
+	Watcher   Watcher
+	Log       *slog.Logger
+	// Clock runs on while the machine is suspended. Only differences count.
+	Clock func() time.Duration
+	// DropDone is called when every row of a drop has its outcome, and again
+	// if that was not remembered: it must be harmless to repeat.
+	DropDone func(ctx context.Context, d Drop) error
+	// Reopen finds an unfinished drop's file again. It returns an error that
+	// wraps fs.ErrNotExist when there is none any more.
+	Reopen func(d Drop) (Incoming, error)
+}
+
+// StopError is the run's fault, not a row's: nothing more was sent, the rows
+// stay pending, and the feed's next start goes on.
+type StopError struct {
+	Reason Reason
+	Err    error
+}
+
+func (e *StopError) Error() string { return e.Err.Error() }
+func (e *StopError) Unwrap() error { return e.Err }
+
+// Run imports drops, then whatever earlier runs of the feed left unfinished.
+// The summary is right even when an error is returned.
+func (im *Importer) Run(ctx context.Context, feed Feed, kind string, drops []Incoming) (Summary, error) {
+	return im.carry(ctx, feed, kind, func(ctx context.Context, r *run) error {
+		seen := map[int64]bool{}
+		for _, in := range drops {
+			id, err := r.importDrop(ctx, in)
+			if err != nil {
+				return err
+			}
+			seen[id] = true
+		}
+		return r.resume(ctx, seen)
+	})
+}
+
+// Reconcile settles the rows of a feed whose answers were lost: it asks the
+// dialer and sends again what is proven absent. Other pending rows stay.
+func (im *Importer) Reconcile(ctx context.Context, feed Feed) (Summary, error) {
+	return im.carry(ctx, feed, "reconcile", func(ctx context.Context, r *run) error {
+		r.onlyLost = true
+		return r.resume(ctx, map[int64]bool{})
+	})
+}
+
+// run is one pass of one process over a feed's drops.
+type run struct {
+	*Importer
+	feed     Feed
+	id       int64
+	holder   int64
+	line     *line
+	onlyLost bool
+	summary  Summary
+}
+
+func (im *Importer) carry(ctx context.Context, feed Feed, kind string, work func(context.Context, *run) error) (Summary, error) {
+	started := time.Now()
+	r := &run{Importer: im, feed: feed}
+	err := im.patiently(ctx, func(ctx context.Context) (err error) {
+		r.id, r.holder, err = im.Ledger.StartRun(ctx, feed.Name, kind)
+		return err
+	})
+	if err != nil {
+		return Summary{Feed: feed.Name}, err
+	}
+	r.summary = Summary{Run: r.id, Feed: feed.Name}
+	r.line = newLine(im, r.holder)
+	cause := work(ctx, r)
+	r.line.close()
+	r.summary.Calls = r.line.made()
+	r.summary.Alarms = r.line.alarms()
+	r.summary.Seconds = time.Since(started).Seconds()
+	err = im.briefly(ctx, func(ctx context.Context) error {
+		return im.Ledger.FinishRun(ctx, r.id, r.summary, cause)
+	})
+	return r.summary, errors.Join(cause, err)
+}
+
+// importDrop takes one spooled drop as far as it gets.
+func (r *run) importDrop(ctx context.Context, in Incoming) (int64, error) {
+	var d Drop
+	err := r.patiently(ctx, func(ctx context.Context) (err error) {
+		d, err = r.Ledger.OpenDrop(ctx, in.Drop)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	d, err = r.lease(ctx, d)
+	if err != nil {
+		return d.ID, err
+	}
+	return d.ID, r.work(ctx, d, &in)
+}
+
+// resume takes up the feed's unfinished drops.
+func (r *run) resume(ctx context.Context, seen map[int64]bool) error {
+	var drops []Drop
+	err := r.patiently(ctx, func(ctx context.Context) (err error) {
+		drops, err = r.Ledger.Unfinished(ctx, r.feed.Name)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, d := range drops {
+		if seen[d.ID] {
+			continue
+		}
+		d, err := r.lease(ctx, d)
+		if err != nil {
+			return err
+		}
+		in, err := r.Reopen(d)
+		if err != nil {
+			return errors.Join(fmt.Errorf("drop %d (%s) cannot be resumed: %w", d.ID, d.Name, err), r.leave(ctx, d, DropImporting, ""))
+		}
+		if err := r.work(ctx, d, &in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// work carries a leased drop and gives the lease back.
+func (r *run) work(ctx context.Context, d Drop, in *Incoming) error {
+	already := d.State == DropDone
+	err := r.patiently(ctx, func(ctx context.Context) error {
+		return r.Ledger.JoinDrop(ctx, r.id, d, already)
+	})
+	if err != nil {
+		return err
+	}
+	if already {
+		return r.alreadyImported(ctx, d)
+	}
+	err = r.deliver(ctx, &d, in)
+	to, why := DropDone, ""
+	var hold *HoldError
+	var unreadable *UnreadableError
+	switch {
+	case errors.As(err, &hold) && d.Recorded == 0:
+		to, why, err = DropHeld, hold.Why, nil
+	case errors.As(err, &unreadable) && d.Recorded == 0:
+		to, why = DropFailed, unreadable.Error()
+	case err != nil:
+		to = DropImporting
+	}
+	return errors.Join(err, r.leave(ctx, d, to, why))
+}
+
+// UnreadableError is returned by Incoming.Open or its rows for a file that
+// cannot be read as contacts.
+type UnreadableError struct{ Err error }
+
+func (e *UnreadableError) Error() string { return e.Err.Error() }
+func (e *UnreadableError) Unwrap() error { return e.Err }
+
+// alreadyImported accounts for a drop that was done before: nothing is written
+// again, its rows count as duplicates of themselves.
+func (r *run) alreadyImported(ctx context.Context, d Drop) error {
+	counts := Counts{}
+	if d.Recorded > 0 {
+		counts[StateReason{Duplicate, ReasonAlreadyImported}] = d.Recorded
+	}
+	r.summary.Drops = append(r.summary.Drops, DropSummary{Drop: d, Already: true, Counts: counts})
+	r.Watcher.Recorded(d.Recorded)
+	r.Watcher.Settled(OutcomeDuplicate, d.Recorded)
+	return errors.Join(r.DropDone(ctx, d), r.leaveLease(ctx, d, DropDone, ""))
+}
+
+// leave ends the work on a drop, counts its rows and says when it is done.
+func (r *run) leave(ctx context.Context, d Drop, to DropState, why string) error {
+	sum := DropSummary{Drop: d, Counts: Counts{}}
+	err := r.briefly(ctx, func(ctx context.Context) (err error) {
+		sum.Counts, err = r.Ledger.Tally(ctx, d)
+		if err != nil {
+			return err
+		}
+		sum.Drop.State, err = r.Ledger.CloseDrop(ctx, d.ID, r.holder, to, why)
+		return err
+	})
+	sum.Drop.Why = why
+	r.summary.Drops = append(r.summary.Drops, sum)
+	if err == nil && sum.Drop.State == DropDone {
+		err = r.DropDone(ctx, sum.Drop)
+	}
+	return err
+}
+
+func (r *run) leaveLease(ctx context.Context, d Drop, to DropState, why string) error {
+	return r.briefly(ctx, func(ctx context.Context) error {
+		_, err := r.Ledger.CloseDrop(ctx, d.ID, r.holder, to, why)
+		return err
+	})
+}
+
+// lease waits for the right to work on a drop.
+func (r *run) lease(ctx context.Context, d Drop) (Drop, error) {
+	for {
+		var leased *LeasedError
+		var now Drop
+		err := r.patiently(ctx, func(ctx context.Context) (err error) {
+			now, err = r.Ledger.LeaseDrop(ctx, d.ID, r.holder, r.Limits.Lease)
+			return err
+		})
+		if !errors.As(err, &leased) {
+			r.Watcher.Waiting("")
+			return now, err
+		}
+		r.Watcher.Waiting(leased.Error())
+		if err := sleep(ctx, r.Limits.Lease/5); err != nil {
+			return d, err
+		}
+	}
+}
+
+// scope says within what a lead is unique.
+func (f Feed) scope(l lead.Lead) string {
+	switch f.Scope {
+	case "list":
+		return strings.Join([]string{"list", f.Dialer, l.ListID}, "\x00")
+	case "campaign":
+		return strings.Join([]string{"campaign", f.Dialer, f.Campaign}, "\x00")
+	default:
+		return strings.Join([]string{"dialer", f.Dialer}, "\x00")
+	}
+}
+
+// Identity is the claim key of a cleaned lead, and false when the fields that
+// would make it are all empty.
+func (f Feed) Identity(k Keyring, l lead.Lead) (ClaimKey, bool) {
+	for _, field := range f.By {
+		if l.Get(field) != "" {
+			return k.Claim(f.By, f.scope(l), l), true
+		}
+	}
+	return ClaimKey{}, false
+}

@@ -1,0 +1,513 @@
+package importer_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"importer/internal/importer"
+	"importer/internal/lead"
+	"importer/internal/ledger/ledgertest"
+)
+
+// fate is what a dialer does with one add_lead call.
+type fate int
+
+const (
+	answers      fate = iota // inserts and says so
+	swallows                 // inserts, the answer is lost
+	drops                    // does not insert, no answer
+	insertsLate              // the answer is lost, inserts a minute later
+	fails                    // says that it could not, provably nothing ran
+	unreachable              // no byte gets through
+	refuses                  // rejects the lead for good
+	refusesLogin             // login error
+	babbles                  // a web page
+)
+
+// dialer is a small dialer in memory, on the clock of time.Now.
+type dialer struct {
+	mu       sync.Mutex
+	fates    func(c importer.Call, n int) fate // n counts calls for the number, from 1
+	leads    map[string][]added                // by number
+	calls    map[string]int
+	inFlight int
+	most     int
+	made     int
+	blocked  bool // inserts and writes hang, lookups answer
+	searches func() error
+}
+
+type added struct {
+	id    int64
+	token string
+	list  string
+}
+
+const timeout = 2 * time.Second
+
+func newDialer(fates func(importer.Call, int) fate) *dialer {
+	return &dialer{fates: fates, leads: map[string][]added{}, calls: map[string]int{}}
+}
+
+func (d *dialer) AddLead(_ context.Context, c importer.Call) importer.Answer {
+	phone := c.Lead.PhoneNumber
+	d.mu.Lock()
+	d.calls[phone]++
+	d.made++
+	f := d.fates(c, d.calls[phone])
+	if d.blocked {
+		f = insertsLate
+	}
+	d.inFlight++
+	d.most = max(d.most, d.inFlight)
+	d.mu.Unlock()
+	defer func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.inFlight--
+	}()
+	lost := importer.Answer{Written: true, Reason: "no_answer", Err: errors.New("no answer")}
+	switch f {
+	case answers:
+		time.Sleep(20 * time.Millisecond)
+		return d.insert(c)
+	case swallows:
+		d.insert(c)
+		time.Sleep(timeout)
+		return lost
+	case drops:
+		time.Sleep(timeout)
+		return lost
+	case insertsLate:
+		time.AfterFunc(time.Minute, func() { d.insert(c) })
+		time.Sleep(timeout)
+		return lost
+	case fails:
+		return importer.Answer{Verdict: importer.VerdictRetry, Written: true, Reason: "busy", Err: errors.New("too many connections")}
+	case unreachable:
+		return importer.Answer{Verdict: importer.VerdictRetry, Reason: "unreachable", Err: errors.New("connection refused")}
+	case refuses:
+		return importer.Answer{Verdict: importer.VerdictRejected, Written: true, Reason: "dnc", Err: errors.New("on the DNC list")}
+	case refusesLogin:
+		return importer.Answer{Verdict: importer.VerdictStop, Written: true, Reason: "login", Err: errors.New("login refused")}
+	case babbles:
+		return importer.Answer{Written: true, Foreign: true, Reason: "foreign", Err: errors.New("a web page")}
+	}
+	panic("no fate")
+}
+
+func (d *dialer) insert(c importer.Call) importer.Answer {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	phone := c.Lead.PhoneNumber
+	if c.Duplicate == "DUPLIST" && len(d.leads[phone]) > 0 {
+		return importer.Answer{Verdict: importer.VerdictDuplicate, Written: true, Reason: importer.ReasonDialerDuplicate, DuplicateOf: d.leads[phone][0].id, Err: errors.New("duplicate")}
+	}
+	var id int64 = 1
+	for _, l := range d.leads {
+		id += int64(len(l))
+	}
+	d.leads[phone] = append(d.leads[phone], added{id, c.Token, c.Lead.ListID})
+	return importer.Answer{Verdict: importer.VerdictAdded, Written: true, LeadID: id}
+}
+
+func (d *dialer) Search(_ context.Context, list string, phones []string) (map[string][]int64, error) {
+	if d.searches != nil {
+		if err := d.searches(); err != nil {
+			return nil, err
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	found := map[string][]int64{}
+	for _, p := range phones {
+		found[p] = nil
+		for _, l := range d.leads[p] {
+			if l.list == list {
+				found[p] = append(found[p], l.id)
+			}
+		}
+	}
+	return found, nil
+}
+
+func (d *dialer) Field(_ context.Context, id int64, _ string) (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, leads := range d.leads {
+		for _, l := range leads {
+			if l.id == id {
+				return l.token, nil
+			}
+		}
+	}
+	return "", errors.New("lead not found")
+}
+
+func (d *dialer) Touch(context.Context, int64, string, string) error {
+	d.mu.Lock()
+	blocked := d.blocked
+	d.mu.Unlock()
+	if blocked {
+		time.Sleep(timeout)
+		return errors.New("no answer")
+	}
+	return nil
+}
+
+// rows is a drop of n invented people; each number is its own.
+type rows struct{ n, at int }
+
+func (r *rows) Next() (importer.Row, error) {
+	if r.at == r.n {
+		return importer.Row{}, io.EOF
+	}
+	r.at++
+	return importer.Row{
+		Record: r.at, Line: r.at + 1, Cells: []string{phone(r.at)},
+		Lead: lead.Lead{PhoneNumber: phone(r.at)},
+	}, nil
+}
+func (r *rows) Header() []string { return []string{"phone"} }
+func (r *rows) Close() error     { return nil }
+
+func phone(n int) string { return fmt.Sprintf("305555%04d", 1000+n) }
+
+type quiet struct{}
+
+func (quiet) Recorded(int)                  {}
+func (quiet) Settled(importer.Outcome, int) {}
+func (quiet) Waiting(string)                {}
+
+type bench struct {
+	importer *importer.Importer
+	ledger   *ledgertest.Fake
+	dialer   *dialer
+	feed     importer.Feed
+}
+
+func setup(t *testing.T, fates func(importer.Call, int) fate) *bench {
+	t.Helper()
+	start := time.Now()
+	b := &bench{ledger: ledgertest.NewFake(), dialer: newDialer(fates)}
+	b.feed = importer.Feed{Name: "acme", Dialer: "main", By: []string{"phone_number"}, Scope: "dialer", Settings: "1"}
+	b.importer = &importer.Importer{
+		Ledger: b.ledger, Dialer: b.dialer, DialerKey: "dialer.example.com",
+		Keys: importer.NewKeyring([]byte("secret")),
+		Limits: importer.Limits{
+			Concurrency: 8, Timeout: timeout, SendWithin: 20 * time.Second, Quiescence: 6 * time.Minute,
+			GiveUp: 10 * time.Minute, LedgerWait: time.Minute, Lease: 15 * time.Second, TokenField: "source_id",
+		},
+		Watcher:  quiet{},
+		Log:      slog.New(slog.DiscardHandler),
+		Clock:    func() time.Duration { return time.Since(start) + 1 },
+		DropDone: func(context.Context, importer.Drop) error { return nil },
+		Reopen: func(d importer.Drop) (importer.Incoming, error) {
+			return drop(d.Name, int(d.Bytes)), nil
+		},
+	}
+	return b
+}
+
+func drop(name string, n int) importer.Incoming {
+	return importer.Incoming{
+		Drop:  importer.Drop{Feed: "acme", Dialer: "main", Name: name, Bytes: int64(n), SHA256: sha256.Sum256([]byte(name)), Settings: "1"},
+		Rules: lead.Rules{Region: "US", ListID: "101"},
+		Open:  func() (importer.Reader, error) { return &rows{n: n}, nil },
+	}
+}
+
+func always(f fate) func(importer.Call, int) fate {
+	return func(importer.Call, int) fate { return f }
+}
+
+// first gives every number's first call one fate and the later ones success,
+// but for the first few numbers, which are always well.
+func first(f fate) func(importer.Call, int) fate {
+	return func(c importer.Call, n int) fate {
+		if n == 1 && c.Lead.PhoneNumber > phone(10) {
+			return f
+		}
+		return answers
+	}
+}
+
+func (b *bench) run(ctx context.Context, drops ...importer.Incoming) (importer.Summary, error) {
+	return b.importer.Run(ctx, b.feed, "import", drops)
+}
+
+// requireOnce checks that the dialer has each of n leads exactly once.
+func (b *bench) requireOnce(t *testing.T, n int) {
+	t.Helper()
+	b.dialer.mu.Lock()
+	defer b.dialer.mu.Unlock()
+	for i := 1; i <= n; i++ {
+		require.Len(t, b.dialer.leads[phone(i)], 1, "number %d", i)
+	}
+	require.Len(t, b.dialer.leads, n)
+	require.LessOrEqual(t, b.dialer.most, 8)
+}
+
+func TestEveryRowIsLoadedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		s, err := b.run(t.Context(), drop("a", 2500))
+		require.NoError(t, err)
+		require.Equal(t, 2500, s.Outcomes()[importer.OutcomeSuccess])
+		require.Equal(t, 2500, s.Calls)
+		b.requireOnce(t, 2500)
+
+		again, err := b.run(t.Context(), drop("a", 2500))
+		require.NoError(t, err)
+		require.Zero(t, again.Calls)
+		require.Equal(t, importer.Counts{{State: importer.Duplicate, Reason: importer.ReasonAlreadyImported}: 2500}, again.Counts())
+
+		other, err := b.run(t.Context(), drop("b", 2501))
+		require.NoError(t, err)
+		require.Equal(t, 1, other.Calls)
+		require.Equal(t, 2500, other.Counts()[importer.StateReason{State: importer.Duplicate, Reason: importer.ReasonAlreadyLoaded}])
+	})
+}
+
+func TestLostAnswersAreFoundNotResent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, first(swallows))
+		s, err := b.run(t.Context(), drop("a", 40))
+		require.NoError(t, err)
+		b.requireOnce(t, 40)
+		require.Equal(t, 40, s.Calls)
+		require.Equal(t, 30, s.Counts()[importer.StateReason{State: importer.Succeeded, Reason: importer.ReasonReconciled}])
+	})
+}
+
+func TestAbsentLeadsAreResentAfterQuiescence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, first(drops))
+		began := time.Now()
+		s, err := b.run(t.Context(), drop("a", 14))
+		require.NoError(t, err)
+		b.requireOnce(t, 14)
+		require.Equal(t, 18, s.Calls)
+		require.Equal(t, 14, s.Outcomes()[importer.OutcomeSuccess])
+		require.Greater(t, time.Since(began), 6*time.Minute)
+	})
+}
+
+func TestLateInsertsWithinQuiescenceAreFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, first(insertsLate))
+		s, err := b.run(t.Context(), drop("a", 16))
+		require.NoError(t, err)
+		b.requireOnce(t, 16)
+		require.Equal(t, 16, s.Outcomes()[importer.OutcomeSuccess])
+		require.Equal(t, 16, s.Calls)
+	})
+}
+
+func TestAbsentIsNotBelievedWhileWritesAreBlocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		b.importer.Limits.Quiescence = 5 * time.Second // shorter than the blockade
+		_, err := b.run(t.Context(), drop("before", 5))
+		require.NoError(t, err)
+		b.dialer.blocked = true
+		time.AfterFunc(40*time.Second, func() {
+			b.dialer.mu.Lock()
+			defer b.dialer.mu.Unlock()
+			b.dialer.blocked = false
+		})
+		// What was abandoned during the blockade is inserted up to a minute
+		// later: only then may a write be answered again.
+		b.dialer.fates = func(importer.Call, int) fate { return insertsLate }
+		_, err = b.run(t.Context(), drop("a", 9))
+		require.NoError(t, err)
+		for i := 6; i <= 9; i++ {
+			require.NotEmpty(t, b.dialer.leads[phone(i)])
+		}
+	})
+}
+
+func TestRejectedLeadsReleaseTheirClaimToTheOldestDuplicate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(_ importer.Call, n int) fate {
+			if n == 1 {
+				return refuses
+			}
+			return answers
+		})
+		twice := drop("a", 2)
+		twice.Open = func() (importer.Reader, error) { return &sameNumber{}, nil }
+		s, err := b.run(t.Context(), twice)
+		require.NoError(t, err)
+		require.Equal(t, map[importer.Outcome]int{"SUCCESS": 1, "ERROR": 1, "DUPLICATE": 1, "INVALID": 0, "REVIEW": 0}, s.Outcomes())
+		require.Len(t, b.dialer.leads[phone(1)], 1)
+	})
+}
+
+// sameNumber is a drop of three rows with one number.
+type sameNumber struct{ rows }
+
+func (r *sameNumber) Next() (importer.Row, error) {
+	if r.at == 3 {
+		return importer.Row{}, io.EOF
+	}
+	r.at++
+	return importer.Row{Record: r.at, Line: r.at, Lead: lead.Lead{PhoneNumber: phone(1)}}, nil
+}
+
+func TestRefusedLoginStopsTheRunAfterOneCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(refusesLogin))
+		s, err := b.run(t.Context(), drop("a", 100))
+		var stop *importer.StopError
+		require.ErrorAs(t, err, &stop)
+		require.Equal(t, 1, s.Calls)
+		require.Equal(t, 100, s.Pending())
+
+		b.dialer.fates = always(answers)
+		s, err = b.run(t.Context(), drop("a", 100))
+		require.NoError(t, err)
+		require.Equal(t, 100, s.Outcomes()[importer.OutcomeSuccess])
+		b.requireOnce(t, 100)
+	})
+}
+
+func TestUnreachableDialerStopsTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(unreachable))
+		s, err := b.run(t.Context(), drop("a", 100))
+		var stop *importer.StopError
+		require.ErrorAs(t, err, &stop)
+		require.Equal(t, importer.ReasonUnreachable, stop.Reason)
+		require.Zero(t, s.Calls)
+		require.Equal(t, 100, s.Pending())
+	})
+}
+
+func TestForeignAnswersStopTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(babbles))
+		s, err := b.run(t.Context(), drop("a", 100))
+		var stop *importer.StopError
+		require.ErrorAs(t, err, &stop)
+		require.Equal(t, importer.ReasonNotTheAPI, stop.Reason)
+		require.Equal(t, 3, s.Calls)
+	})
+}
+
+func TestBusyDialerIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, first(fails))
+		s, err := b.run(t.Context(), drop("a", 60))
+		require.NoError(t, err)
+		require.Equal(t, 60, s.Outcomes()[importer.OutcomeSuccess])
+		b.requireOnce(t, 60)
+	})
+}
+
+func TestFailingDialerStopsTheRunAndKeepsItsRows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c importer.Call, _ int) fate {
+			if c.Lead.PhoneNumber > phone(20) {
+				return fails
+			}
+			return answers
+		})
+		began := time.Now()
+		s, err := b.run(t.Context(), drop("a", 100))
+		var stop *importer.StopError
+		require.ErrorAs(t, err, &stop)
+		require.Equal(t, importer.ReasonDialerFailing, stop.Reason)
+		require.Equal(t, 20, s.Outcomes()[importer.OutcomeSuccess])
+		require.Equal(t, 80, s.Pending())
+		require.WithinRange(t, time.Now(), began.Add(10*time.Minute), began.Add(12*time.Minute))
+	})
+}
+
+func TestPoisonedRowEndsAsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c importer.Call, _ int) fate {
+			if c.Lead.PhoneNumber == phone(5) {
+				return drops
+			}
+			return answers
+		})
+		s, err := b.run(t.Context(), drop("a", 50))
+		require.NoError(t, err)
+		require.Equal(t, 49, s.Outcomes()[importer.OutcomeSuccess])
+		require.Equal(t, 1, s.Counts()[importer.StateReason{State: importer.Failed, Reason: importer.ReasonAttemptsExhausted}])
+		require.Equal(t, 5, b.dialer.calls[phone(5)])
+	})
+}
+
+func TestUnansweredLookupsEndInReview(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, first(swallows))
+		b.dialer.searches = func() error { return errors.New("not answered") }
+		s, err := b.run(t.Context(), drop("a", 12))
+		require.NoError(t, err)
+		require.Equal(t, 2, s.Counts()[importer.StateReason{State: importer.Review, Reason: importer.ReasonUnproven}])
+		require.Equal(t, 12, s.Calls)
+	})
+}
+
+func TestInterruptedRunIsResumed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		s, err := b.run(ctx, drop("a", 500))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Positive(t, s.Pending())
+		require.Positive(t, s.Outcomes()[importer.OutcomeSuccess])
+		require.Equal(t, s.Calls, s.Outcomes()[importer.OutcomeSuccess])
+
+		s, err = b.run(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 500, s.Outcomes()[importer.OutcomeSuccess])
+		b.requireOnce(t, 500)
+	})
+}
+
+func TestNoWaitLeavesLostAnswersToReconcile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, first(drops))
+		b.importer.NoWait = true
+		began := time.Now()
+		s, err := b.run(t.Context(), drop("a", 14))
+		require.NoError(t, err)
+		require.Equal(t, 4, s.Pending())
+		require.Less(t, time.Since(began), time.Minute)
+
+		b.importer.NoWait = false
+		s, err = b.importer.Reconcile(t.Context(), b.feed)
+		require.NoError(t, err)
+		require.Equal(t, 14, s.Outcomes()[importer.OutcomeSuccess])
+		b.requireOnce(t, 14)
+	})
+}
+
+func TestTwoImportersShareADropAndTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() {
+				_, err := b.run(t.Context(), drop("a", 300))
+				require.NoError(t, err)
+			})
+		}
+		both.Wait()
+		b.requireOnce(t, 300)
+	})
+}

@@ -1,0 +1,120 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ErrUnavailable is wrapped by a ledger's errors when the ledger could not be
+// reached or did not answer: the same call may be made again, and every call
+// is safe to make again.
+var ErrUnavailable = errors.New("ledger unavailable")
+
+// ErrLeaseLost is returned when another process has taken over a drop.
+var ErrLeaseLost = errors.New("another importer has taken over this drop")
+
+// LeasedError is returned when another process works on a drop.
+type LeasedError struct {
+	Until time.Time
+}
+
+func (e *LeasedError) Error() string {
+	return "another importer works on this drop until " + e.Until.UTC().Format(time.RFC3339)
+}
+
+// Runs keeps account of runs.
+type Runs interface {
+	// StartRun records a new run and gives the process that carries it a
+	// holder number that no other process has or had.
+	StartRun(ctx context.Context, feed, kind string) (run, holder int64, err error)
+	// JoinDrop records that a run works on a drop, or (already) that it met
+	// one that was done.
+	JoinDrop(ctx context.Context, run int64, d Drop, already bool) error
+	// FinishRun writes a run's end. A nil cause is a run that did all it could.
+	FinishRun(ctx context.Context, run int64, s Summary, cause error) error
+}
+
+// Drops remembers which drops there are.
+type Drops interface {
+	// OpenDrop finds a feed's drop by its hash or records it as spooled.
+	OpenDrop(ctx context.Context, d Drop) (Drop, error)
+	// LeaseDrop takes or renews the right to work on a drop and returns it as
+	// it stands then. Returns *LeasedError while another holder has it.
+	LeaseDrop(ctx context.Context, id, holder int64, ttl time.Duration) (Drop, error)
+	// CloseDrop ends the holder's lease. To done only when the file is
+	// complete and every row has an outcome, otherwise the drop stays
+	// importing; the state that it got is returned.
+	CloseDrop(ctx context.Context, id, holder int64, to DropState, why string) (DropState, error)
+	// ForgetRows removes a drop's rows and claims so that it is recorded anew
+	// under other settings. It does nothing and returns false when a row has
+	// reached the dialer or another drop's duplicate rests on one of its
+	// claims. Returns ErrLeaseLost when holder has no lease.
+	ForgetRows(ctx context.Context, d Drop, holder int64, settings string) (bool, error)
+	// Unfinished lists the drops that are importing, oldest first, of one
+	// feed or (empty) of all.
+	Unfinished(ctx context.Context, feed string) ([]Drop, error)
+}
+
+// Claims records rows and who holds which lead's identity.
+type Claims interface {
+	// Record writes the rows and their claims in one transaction. first is
+	// the number of records recorded before (0: the drop's header is kept);
+	// ErrLeaseLost is returned when the ledger disagrees. last tells that the
+	// file ends with these rows. A claim older than window is taken over; window 0
+	// is for ever.
+	Record(ctx context.Context, d Drop, run, holder int64, first int, rows []NewRow, last bool, window time.Duration) ([]Recorded, error)
+	// Claimed tells which keys are held now, and by which row. It claims nothing.
+	Claimed(ctx context.Context, keys []ClaimKey, window time.Duration) (map[ClaimKey]RowRef, error)
+}
+
+// Attempts moves rows through their delivery. Every move is a compare-and-set.
+type Attempts interface {
+	// Open pages through a drop's rows without an outcome, by record number.
+	Open(ctx context.Context, d Drop, after, limit int) ([]Item, error)
+	// Arm moves rows from pending to armed, counting up their attempts, and
+	// returns the records that are armed when the commit is known. A call
+	// must have begun within sendWithin, and ends within timeout; both count
+	// from some moment during Arm. Making the same call again is safe.
+	Arm(ctx context.Context, d Drop, run, holder int64, items []Item, sendWithin, timeout time.Duration) ([]int, error)
+	// Settle applies the settlements it can in one transaction and returns
+	// the records of the others, which somebody else has moved. Claims of
+	// rows that end without a lead at the dialer are released to the oldest
+	// duplicate, which becomes pending. Only the holder that armed a row may
+	// call its answer lost before the call has ended. calls is added to the run's count.
+	Settle(ctx context.Context, d Drop, run, holder int64, calls int, s []Settlement) ([]int, error)
+	// Ours lists up to limit leads of a dialer's list that are at the dialer
+	// by its word, newest first: leads that lookups may count on.
+	Ours(ctx context.Context, dialer, listID string, limit int) ([]OwnLead, error)
+}
+
+// Audits lists what to look at again.
+type Audits interface {
+	// Doubtful pages through a drop's rows that succeeded after an answer was
+	// lost, by record number.
+	Doubtful(ctx context.Context, d Drop, after, limit int) ([]OwnLead, error)
+	// NoteRow adds a sentence to what is told of a row.
+	NoteRow(ctx context.Context, d Drop, record int, note string) error
+	// Tally counts a drop's rows by state and reason.
+	Tally(ctx context.Context, d Drop) (Counts, error)
+}
+
+// Slots shares a dialer's calls in flight among processes.
+type Slots interface {
+	// LeaseSlots takes, renews or changes holder's block. want 0 gives it up;
+	// inUse is what the holder cannot give back now. The lowest limit of all
+	// holders counts. The block is free for others ttl after the last renewal.
+	LeaseSlots(ctx context.Context, dialer string, holder int64, want, inUse, limit int, ttl time.Duration) (SlotGrant, error)
+}
+
+// OwnLead is a lead that we added.
+type OwnLead struct {
+	Drop    int64
+	SHA256  [32]byte
+	Feed    string
+	Record  int
+	LeadID  int64
+	Phone   string
+	ListID  string
+	Attempt int
+}

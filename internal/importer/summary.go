@@ -1,0 +1,130 @@
+package importer
+
+import "time"
+
+// StateReason is what rows are counted by.
+type StateReason struct {
+	State  State
+	Reason Reason
+}
+
+// Counts says how many rows stand where, and why.
+type Counts map[StateReason]int
+
+// Rows is the number of rows counted.
+func (c Counts) Rows() int {
+	n := 0
+	for _, k := range c {
+		n += k
+	}
+	return n
+}
+
+// Outcome counts the rows with one outcome.
+func (c Counts) Outcome(o Outcome) int {
+	n := 0
+	for sr, k := range c {
+		if sr.State.Outcome() == o {
+			n += k
+		}
+	}
+	return n
+}
+
+// Add adds another count to this one.
+func (c Counts) Add(other Counts) {
+	for sr, k := range other {
+		c[sr] += k
+	}
+}
+
+// Summary is what a run did.
+type Summary struct {
+	Run     int64
+	Feed    string
+	Drops   []DropSummary
+	Calls   int // add_lead calls made by this run
+	Seconds float64
+	// Alarms are things that a person must hear of: two leads with our token,
+	// answers for somebody else's lead.
+	Alarms []string
+}
+
+// DropSummary is how a drop stands at the end of a run.
+type DropSummary struct {
+	Drop    Drop
+	Already bool // the drop was done before this run, at Drop.Finished
+	Counts  Counts
+}
+
+// Counts adds up the run's drops.
+func (s Summary) Counts() Counts {
+	sum := Counts{}
+	for _, d := range s.Drops {
+		sum.Add(d.Counts)
+	}
+	return sum
+}
+
+// Outcomes counts the run's rows by final outcome, each outcome present.
+func (s Summary) Outcomes() map[Outcome]int {
+	c, m := s.Counts(), map[Outcome]int{}
+	for _, o := range Outcomes() {
+		m[o] = c.Outcome(o)
+	}
+	return m
+}
+
+// Pending counts the rows that have no outcome yet.
+func (s Summary) Pending() int { return s.Counts().Outcome(OutcomePending) }
+
+// Held tells whether a drop waits for a person.
+func (s Summary) Held() bool {
+	for _, d := range s.Drops {
+		if d.Drop.State == DropHeld {
+			return true
+		}
+	}
+	return false
+}
+
+// NeedsPerson tells whether somebody should look although the run is over:
+// errors, reviews, alarms, held drops, rows that wait for an answer, or a
+// drop of which nothing could be used.
+func (s Summary) NeedsPerson() bool {
+	c := s.Counts()
+	return c.Outcome(OutcomeError) > 0 || c.Outcome(OutcomeReview) > 0 || c.Outcome(OutcomePending) > 0 ||
+		len(s.Alarms) > 0 || s.Held() ||
+		(c.Rows() > 0 && c.Outcome(OutcomeInvalid) == c.Rows())
+}
+
+// Took is the run's duration.
+func (s Summary) Took() time.Duration { return time.Duration(s.Seconds * float64(time.Second)) }
+
+// RunInfo is what the ledger says of a run afterwards.
+type RunInfo struct {
+	ID       int64
+	Feed     string
+	Kind     string
+	Started  time.Time
+	Finished time.Time // zero: it is still going, or it was killed
+	Calls    int
+	Seconds  float64
+	Error    string
+	Alarms   []string
+	Drops    []DropSummary
+}
+
+// Counts adds up the run's drops.
+func (r RunInfo) Counts() Counts { return Summary{Drops: r.Drops}.Counts() }
+
+// Reject is a row that a person may want to correct.
+type Reject struct {
+	Drop    Drop
+	Record  int
+	Line    int
+	Cells   []string // as the vendor sent them
+	Outcome Outcome
+	Reason  Reason
+	Note    string
+}

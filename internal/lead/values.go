@@ -1,0 +1,195 @@
+package lead
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// The cleaning of the columns that hold more than free text. Each gets the
+// trimmed value and says why it returns another one.
+
+var titles = map[string]string{"mister": "Mr", "missus": "Mrs", "doctor": "Dr", "professor": "Prof", "reverend": "Rev", "madam": "Mdm"}
+
+func title(r Rules, _ *Lead, s string) (to, why string) {
+	to, why = r.fit(s, &nameSigns, 255)
+	if utf8.RuneCountInString(to) <= 4 {
+		return to, why
+	}
+	if short, ok := titles[strings.ToLower(to)]; ok {
+		return short, "shortened to the 4 characters that the dialer stores"
+	}
+	return "", "dropped: the dialer stores 4 characters"
+}
+
+func initial(r Rules, _ *Lead, s string) (to, why string) {
+	to, why = r.fit(s, &codeSigns, 255)
+	if utf8.RuneCountInString(to) <= 1 {
+		return to, why
+	}
+	_, size := utf8.DecodeRuneInString(to)
+	return to[:size], "only the first letter is stored"
+}
+
+func state(r Rules, _ *Lead, s string) (to, why string) {
+	name, why := r.fit(s, &nameSigns, 255)
+	name = strings.ToUpper(lettersAndDigits.Replace(name))
+	if code, ok := states[name]; ok {
+		return code, "state written as its two letters"
+	}
+	if utf8.RuneCountInString(name) > 2 {
+		return "", "dropped: no state of the US or Canada, and the dialer stores 2 letters"
+	}
+	if why == "" {
+		why = "written as two capital letters"
+	}
+	return name, why
+}
+
+// lettersAndDigits strips the other signs of nameSigns.
+var lettersAndDigits = strings.NewReplacer(" ", "", "-", "", "'", "", "_", "", ".", "")
+
+// isUS tells whether a lead is in the US as far as is known.
+func (r Rules) isUS(l *Lead) bool {
+	code, _ := country(r, l, strings.TrimSpace(l.CountryCode))
+	return code == "US" || code == "USA" || code == "" && r.Region == "US"
+}
+
+func postalCode(r Rules, l *Lead, s string) (to, why string) {
+	to, why = r.fit(s, &postalSigns, 10)
+	zip, plus4, _ := strings.Cut(to, "-")
+	if len(zip) == 4 && allDigits(zip) && (plus4 == "" || len(plus4) == 4 && allDigits(plus4)) && r.isUS(l) {
+		return "0" + to, "leading zero restored, which spreadsheets remove"
+	}
+	return to, why
+}
+
+var countries = map[string]string{"UNITEDSTATES": "USA", "UNITEDSTATESOFAMERICA": "USA", "CANADA": "CAN", "UNITEDKINGDOM": "GBR", "GREATBRITAIN": "GBR", "MEXICO": "MEX"}
+
+func country(r Rules, _ *Lead, s string) (to, why string) {
+	name, why := r.fit(s, &nameSigns, 255)
+	name = strings.ToUpper(lettersAndDigits.Replace(name))
+	if code, ok := countries[name]; ok {
+		return code, "country written as its three letters"
+	}
+	if utf8.RuneCountInString(name) > 3 || allDigits(name) {
+		return "", "dropped: the dialer stores a country's 2 or 3 letters"
+	}
+	if why == "" {
+		why = "written as capital letters"
+	}
+	return name, why
+}
+
+func gender(_ Rules, _ *Lead, s string) (to, why string) {
+	const written = "written as the dialer's M, F or U"
+	switch strings.ToLower(strings.TrimRight(s, ".")) {
+	case "m", "male", "man", "mr":
+		return "M", written
+	case "f", "female", "w", "woman", "mrs", "ms":
+		return "F", written
+	case "u", "unknown", "x", "other", "diverse", "non-binary", "nonbinary", "n/a":
+		return "U", written
+	default:
+		return "", "dropped: neither M, F nor U"
+	}
+}
+
+// dateOfBirth reads 1980-12-31, 19801231, 12/31/1980 and 31.12.1980, with or
+// without a time of day behind it. Where day and month could be exchanged, dots
+// mean day first, and slashes month first for a feed of region US; the others
+// are dropped, since a wrong date is worse than none.
+func dateOfBirth(r Rules, _ *Lead, s string) (to, why string) {
+	const noDate = "dropped: no date of the calendar"
+	day, _, _ := strings.Cut(s, " ")
+	day, _, _ = strings.Cut(day, "T")
+	if len(day) == 8 && allDigits(day) {
+		day = day[:4] + "-" + day[4:6] + "-" + day[6:]
+	}
+	parts := strings.FieldsFunc(day, func(c rune) bool { return c == '-' || c == '/' || c == '.' })
+	if len(parts) != 3 {
+		return "", noDate
+	}
+	var n [3]int
+	for i, p := range parts {
+		if !allDigits(p) || len(p) > 4 {
+			return "", noDate
+		}
+		n[i], _ = strconv.Atoi(p) // at most four digits
+	}
+	var y, m, d int
+	why = "written as YYYY-MM-DD"
+	switch {
+	case len(parts[0]) == 4:
+		y, m, d = n[0], n[1], n[2]
+	case len(parts[2]) != 4:
+		return "", "dropped: the year has no four digits"
+	case strings.Contains(day, ".") || n[0] > 12:
+		y, m, d = n[2], n[1], n[0]
+		why = "read as day, month, year"
+	case n[1] > 12 || n[0] == n[1] || r.Region == "US":
+		y, m, d = n[2], n[0], n[1]
+		why = "read as month, day, year"
+	default:
+		return "", "dropped: day and month could be exchanged"
+	}
+	date := time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC)
+	if date.Year() != y || int(date.Month()) != m || date.Day() != d || y < 1800 {
+		return "", noDate
+	}
+	return date.Format(time.DateOnly), why
+}
+
+// email drops what cannot be stored as it is: a changed address is somebody
+// else's.
+func email(r Rules, _ *Lead, s string) (to, why string) {
+	if strings.Contains(s, "+") {
+		return "", "dropped: a plus sign cannot be stored"
+	}
+	to, why = r.fit(s, &emailSigns, 70)
+	if to != s {
+		return "", fmt.Sprintf("dropped: the dialer would change the address (%s)", why)
+	}
+	at := strings.IndexByte(to, '@')
+	if at < 1 || strings.Count(to, "@") != 1 || !strings.Contains(strings.Trim(to[at+1:], "."), ".") {
+		return "", "dropped: no e-mail address"
+	}
+	return to, ""
+}
+
+// rank is a SMALLINT; the dialer would read -5 as 5.
+func rank(_ Rules, _ *Lead, s string) (to, why string) {
+	n, err := strconv.ParseUint(s, 10, 64)
+	switch {
+	case !allDigits(s):
+		return "", "dropped: no whole number from 0 to 32767"
+	case err != nil || n > 32767:
+		return "32767", "the dialer stores at most 32767"
+	default:
+		return strconv.FormatUint(n, 10), "written without leading zeros"
+	}
+}
+
+// states maps the names of the states and territories of the US and the
+// provinces of Canada, in capitals without blanks, to their two letters.
+var states = map[string]string{
+	"ALABAMA": "AL", "ALASKA": "AK", "ARIZONA": "AZ", "ARKANSAS": "AR", "CALIFORNIA": "CA",
+	"COLORADO": "CO", "CONNECTICUT": "CT", "DELAWARE": "DE", "DISTRICTOFCOLUMBIA": "DC",
+	"WASHINGTONDC": "DC", "FLORIDA": "FL", "GEORGIA": "GA", "HAWAII": "HI", "IDAHO": "ID",
+	"ILLINOIS": "IL", "INDIANA": "IN", "IOWA": "IA", "KANSAS": "KS", "KENTUCKY": "KY",
+	"LOUISIANA": "LA", "MAINE": "ME", "MARYLAND": "MD", "MASSACHUSETTS": "MA", "MICHIGAN": "MI",
+	"MINNESOTA": "MN", "MISSISSIPPI": "MS", "MISSOURI": "MO", "MONTANA": "MT", "NEBRASKA": "NE",
+	"NEVADA": "NV", "NEWHAMPSHIRE": "NH", "NEWJERSEY": "NJ", "NEWMEXICO": "NM", "NEWYORK": "NY",
+	"NORTHCAROLINA": "NC", "NORTHDAKOTA": "ND", "OHIO": "OH", "OKLAHOMA": "OK", "OREGON": "OR",
+	"PENNSYLVANIA": "PA", "RHODEISLAND": "RI", "SOUTHCAROLINA": "SC", "SOUTHDAKOTA": "SD",
+	"TENNESSEE": "TN", "TEXAS": "TX", "UTAH": "UT", "VERMONT": "VT", "VIRGINIA": "VA",
+	"WASHINGTON": "WA", "WESTVIRGINIA": "WV", "WISCONSIN": "WI", "WYOMING": "WY",
+	"PUERTORICO": "PR", "GUAM": "GU", "AMERICANSAMOA": "AS", "USVIRGINISLANDS": "VI",
+	"VIRGINISLANDS": "VI", "NORTHERNMARIANAISLANDS": "MP",
+	"ALBERTA": "AB", "BRITISHCOLUMBIA": "BC", "MANITOBA": "MB", "NEWBRUNSWICK": "NB",
+	"NEWFOUNDLAND": "NL", "NEWFOUNDLANDANDLABRADOR": "NL", "NOVASCOTIA": "NS", "ONTARIO": "ON",
+	"PRINCEEDWARDISLAND": "PE", "QUEBEC": "QC", "SASKATCHEWAN": "SK", "NORTHWESTTERRITORIES": "NT",
+	"NUNAVUT": "NU", "YUKON": "YT", "YUKONTERRITORY": "YT",
+}

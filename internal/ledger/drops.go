@@ -1,0 +1,160 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"importer/internal/importer"
+)
+
+const dropColumns = `id, month, feed, dialer, name, sha256, bytes, header, state, settings, recorded, complete, first_seen, finished, why`
+
+func scanDrop(row pgx.Row) (importer.Drop, error) {
+	var d importer.Drop
+	var sha []byte
+	var finished *time.Time
+	err := row.Scan(&d.ID, &d.Month, &d.Feed, &d.Dialer, &d.Name, &sha, &d.Bytes, &d.Header, &d.State, &d.Settings,
+		&d.Recorded, &d.Complete, &d.FirstSeen, &finished, &d.Why)
+	copy(d.SHA256[:], sha)
+	if finished != nil {
+		d.Finished = *finished
+	}
+	return d, err
+}
+
+// OpenDrop implements importer.Drops.
+func (l *Ledger) OpenDrop(ctx context.Context, d importer.Drop) (importer.Drop, error) {
+	const insert = `
+		INSERT INTO drops (month, feed, dialer, name, sha256, bytes, settings)
+		VALUES (date_trunc('month', now() AT TIME ZONE 'UTC'), $1, $2, $3, $4, $5, $6)
+		ON CONFLICT (feed, sha256) DO NOTHING`
+	err := l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) (err error) {
+		if err := makePartitions(ctx, tx); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, insert, d.Feed, d.Dialer, d.Name, d.SHA256[:], d.Bytes, d.Settings); err != nil {
+			return err
+		}
+		d, err = scanDrop(tx.QueryRow(ctx, `SELECT `+dropColumns+` FROM drops WHERE feed = $1 AND sha256 = $2`, d.Feed, d.SHA256[:]))
+		return err
+	})
+	return d, err
+}
+
+// LeaseDrop implements importer.Drops.
+func (l *Ledger) LeaseDrop(ctx context.Context, id, holder int64, ttl time.Duration) (d importer.Drop, err error) {
+	const take = `
+		UPDATE drops SET holder = $2, leased_until = clock_timestamp() + $3
+		WHERE id = $1 AND (holder IS NULL OR holder = $2 OR leased_until < clock_timestamp())
+		RETURNING ` + dropColumns
+	var leased importer.LeasedError
+	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		leased = importer.LeasedError{}
+		d, err = scanDrop(tx.QueryRow(ctx, take, id, holder, ttl))
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		return tx.QueryRow(ctx, `SELECT coalesce(leased_until, now()) FROM drops WHERE id = $1`, id).Scan(&leased.Until)
+	})
+	if err == nil && !leased.Until.IsZero() {
+		return d, &leased
+	}
+	return d, err
+}
+
+// CloseDrop implements importer.Drops.
+func (l *Ledger) CloseDrop(ctx context.Context, id, holder int64, to importer.DropState, why string) (importer.DropState, error) {
+	const anyOpen = `SELECT EXISTS (SELECT FROM rows WHERE month = $1 AND drop_id = $2 AND state IN ('pending', 'armed', 'unknown'))`
+	err := l.tx(ctx, scanWithin, func(ctx context.Context, tx pgx.Tx) error {
+		// The lock makes whoever reopens the drop, because a row of it inherits
+		// a claim, come before or after us.
+		d, err := scanDrop(tx.QueryRow(ctx, `SELECT `+dropColumns+` FROM drops WHERE id = $1 AND holder = $2 FOR UPDATE`, id, holder))
+		if errors.Is(err, pgx.ErrNoRows) {
+			// Closed before, by a commit whose answer was lost, or taken over.
+			return tx.QueryRow(ctx, `SELECT state FROM drops WHERE id = $1`, id).Scan(&to)
+		}
+		if err != nil {
+			return err
+		}
+		if to == importer.DropDone {
+			open := !d.Complete
+			if !open {
+				if err := tx.QueryRow(ctx, anyOpen, d.Month, id).Scan(&open); err != nil {
+					return err
+				}
+			}
+			if open {
+				to = importer.DropImporting
+			}
+		}
+		if d.Recorded == 0 && !d.Complete && to == importer.DropImporting {
+			to = importer.DropSpooled
+		}
+		_, err = tx.Exec(ctx, `
+			UPDATE drops SET state = $2, why = $3, holder = NULL, leased_until = NULL,
+				finished = CASE WHEN $2 = 'done' THEN coalesce(finished, now()) END
+			WHERE id = $1`, id, to, why)
+		return err
+	})
+	return to, err
+}
+
+// ForgetRows implements importer.Drops.
+func (l *Ledger) ForgetRows(ctx context.Context, d importer.Drop, holder int64, settings string) (forgotten bool, err error) {
+	const (
+		reached = `
+			SELECT EXISTS (
+				SELECT FROM rows WHERE month = $1 AND drop_id = $2
+					AND (lost > 0 OR state NOT IN ('pending', 'duplicate', 'invalid') OR reason = 'dialer_duplicate'))
+			OR EXISTS (
+				SELECT FROM rows mine
+				JOIN claims c ON c.key = mine.claim AND c.drop_id = mine.drop_id AND c.record = mine.record
+				JOIN rows other ON other.claim = mine.claim AND other.drop_id <> mine.drop_id AND other.state = 'duplicate'
+				WHERE mine.month = $1 AND mine.drop_id = $2)`
+		unclaim = `DELETE FROM claims c USING rows r WHERE r.month = $1 AND r.drop_id = $2 AND c.key = r.claim AND c.drop_id = r.drop_id AND c.record = r.record`
+	)
+	err = l.tx(ctx, scanWithin, func(ctx context.Context, tx pgx.Tx) error {
+		if err := tx.QueryRow(ctx, `SELECT FROM drops WHERE id = $1 AND holder = $2 FOR UPDATE`, d.ID, holder).Scan(); err != nil {
+			if errors.Is(err, pgx.ErrNoRows) {
+				return importer.ErrLeaseLost
+			}
+			return err
+		}
+		var has bool
+		if err := tx.QueryRow(ctx, reached, d.Month, d.ID).Scan(&has); err != nil || has {
+			forgotten = false
+			return err
+		}
+		for _, q := range []string{
+			unclaim,
+			`DELETE FROM rows WHERE month = $1 AND drop_id = $2`,
+			`DELETE FROM row_data WHERE month = $1 AND drop_id = $2`,
+			`DELETE FROM attempts WHERE month = $1 AND drop_id = $2`,
+		} {
+			if _, err := tx.Exec(ctx, q, d.Month, d.ID); err != nil {
+				return err
+			}
+		}
+		forgotten = true
+		_, err := tx.Exec(ctx, `UPDATE drops SET recorded = 0, complete = false, settings = $2 WHERE id = $1`, d.ID, settings)
+		return err
+	})
+	return forgotten, err
+}
+
+// Unfinished implements importer.Drops.
+func (l *Ledger) Unfinished(ctx context.Context, feed string) (drops []importer.Drop, err error) {
+	const query = `SELECT ` + dropColumns + ` FROM drops WHERE state = 'importing' AND ($1 = '' OR feed = $1) ORDER BY id`
+	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, query, feed)
+		if err != nil {
+			return err
+		}
+		drops, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (importer.Drop, error) { return scanDrop(row) })
+		return err
+	})
+	return drops, err
+}

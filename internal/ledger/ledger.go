@@ -1,0 +1,211 @@
+// Package ledger remembers every row's fate in PostgreSQL.
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	"github.com/sethvargo/go-retry"
+
+	"importer/internal/importer"
+	"importer/migrations"
+)
+
+// Ledger is safe for use by many goroutines and many processes at once. Its
+// errors wrap importer.ErrUnavailable when the ledger did not answer; making
+// the same call again is always safe.
+type Ledger struct {
+	pool *pgxpool.Pool
+}
+
+// How long the ledger may take. Rows are few in most calls; some look at a
+// whole drop.
+const (
+	connectWithin = 5 * time.Second
+	answerWithin  = 30 * time.Second
+	scanWithin    = 10 * time.Minute
+)
+
+// Open connects to the ledger's database. dsn is a PostgreSQL connection
+// string or URL.
+func Open(ctx context.Context, dsn string) (*Ledger, error) {
+	cfg, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		// pgx's own error quotes the connection string.
+		return nil, errors.New("ledger.dsn is not a PostgreSQL connection string, for example postgres://user@host/database")
+	}
+	cfg.ConnConfig.ConnectTimeout = connectWithin
+	cfg.ConnConfig.RuntimeParams["application_name"] = "importer"
+	cfg.MaxConns = max(cfg.MaxConns, 8)
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, classify(ctx, err)
+	}
+	l := &Ledger{pool: pool}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("cannot connect to the ledger at %s:%d, check ledger.dsn and that PostgreSQL is running: %w",
+			cfg.ConnConfig.Host, cfg.ConnConfig.Port, classify(ctx, err))
+	}
+	return l, nil
+}
+
+// Close gives the connections back.
+func (l *Ledger) Close() { l.pool.Close() }
+
+// Version tells the schema's version and the one that this program brings.
+func (l *Ledger) Version(ctx context.Context) (current, wanted int64, err error) {
+	err = l.migrations(func(p *goose.Provider) error {
+		current, wanted, err = p.GetVersions(ctx)
+		return err
+	})
+	return current, wanted, err
+}
+
+// Migrate brings the schema up to date and returns how many steps it took.
+// Many processes may do so at once. A schema newer than this program is
+// refused.
+func (l *Ledger) Migrate(ctx context.Context) (steps int, err error) {
+	err = l.migrations(func(p *goose.Provider) error {
+		current, wanted, err := p.GetVersions(ctx)
+		if err != nil {
+			return err
+		}
+		if current > wanted {
+			return fmt.Errorf("the ledger's schema is at version %d, this program knows up to %d: use a newer importer", current, wanted)
+		}
+		done, err := p.Up(ctx)
+		steps = len(done)
+		return err
+	})
+	if err != nil {
+		return steps, err
+	}
+	return steps, l.partitions(ctx)
+}
+
+func (l *Ledger) migrations(use func(*goose.Provider) error) error {
+	db := stdlib.OpenDBFromPool(l.pool)
+	defer db.Close()
+	return withProvider(db, use)
+}
+
+func withProvider(db *sql.DB, use func(*goose.Provider) error) error {
+	// Asked every second, for five minutes: another starter may be migrating.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, db, migrations.Files, goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	if err := use(p); err != nil {
+		return fmt.Errorf("migrating the ledger: %w", err)
+	}
+	return nil
+}
+
+// partitions makes this month's and the next month's, so that they exist
+// before they are needed.
+func (l *Ledger) partitions(ctx context.Context) error {
+	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		return makePartitions(ctx, tx)
+	})
+}
+
+func makePartitions(ctx context.Context, tx pgx.Tx) error {
+	const query = `
+		SELECT make_partitions(m::date)
+		FROM (SELECT date_trunc('month', now() AT TIME ZONE 'UTC') AS this) t,
+		     LATERAL (VALUES (this), (this + interval '1 month')) v (m)
+		WHERE to_regclass('attempts_' || to_char(m, 'YYYY_MM')) IS NULL`
+	_, err := tx.Exec(ctx, query)
+	return err
+}
+
+// Unlock compares the keyring's fingerprint with the one that the ledger's
+// claims were made with, and remembers it in a new ledger.
+func (l *Ledger) Unlock(ctx context.Context, fingerprint string) error {
+	var known string
+	err := l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `INSERT INTO ledger (fingerprint) VALUES ($1) ON CONFLICT DO NOTHING`, fingerprint); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `SELECT fingerprint FROM ledger`).Scan(&known)
+	})
+	if err != nil {
+		return err
+	}
+	if known != fingerprint {
+		return fmt.Errorf("this ledger's claims were made with another key (%s, not %s): restore the key file that belongs to it, or every known lead would be loaded again", known, fingerprint)
+	}
+	return nil
+}
+
+// tx runs work in a transaction, and again when PostgreSQL broke it off for
+// the sake of another one.
+func (l *Ledger) tx(ctx context.Context, within time.Duration, work func(context.Context, pgx.Tx) error) error {
+	const tries = 10
+	backoff := retry.WithMaxRetries(tries, retry.WithJitterPercent(50, retry.NewConstant(20*time.Millisecond)))
+	return retry.Do(ctx, backoff, func(outer context.Context) error {
+		ctx, cancel := context.WithTimeout(outer, within)
+		defer cancel()
+		err := pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error { return work(ctx, tx) })
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01") {
+			return retry.RetryableError(classify(outer, err))
+		}
+		return classify(outer, err)
+	})
+}
+
+// classify turns the driver's errors into ours. The text of a PgError may hold
+// people's data, so only what cannot is repeated.
+func classify(ctx context.Context, err error) error {
+	var pg *pgconn.PgError
+	var network net.Error
+	var connect *pgconn.ConnectError
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return err
+	case errors.As(err, &pg):
+		return classifyPg(pg)
+	case errors.As(err, &connect):
+		return fmt.Errorf("%w: no connection", importer.ErrUnavailable)
+	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, context.DeadlineExceeded), pgconn.SafeToRetry(err), strings.Contains(err.Error(), "conn closed"):
+		return fmt.Errorf("%w: the connection broke", importer.ErrUnavailable)
+	default:
+		return err
+	}
+}
+
+func classifyPg(pg *pgconn.PgError) error {
+	switch {
+	case strings.HasPrefix(pg.Code, "28"), pg.Code == "3D000", pg.Code == "42501":
+		// Login, database, permission: PostgreSQL's sentence is about the
+		// configuration and names no lead.
+		return fmt.Errorf("the ledger refuses: %s (SQLSTATE %s)", pg.Message, pg.Code)
+	case strings.HasPrefix(pg.Code, "53"):
+		return fmt.Errorf("%w: PostgreSQL is out of resources, such as disk space or connections (SQLSTATE %s)", importer.ErrUnavailable, pg.Code)
+	case strings.HasPrefix(pg.Code, "08"), strings.HasPrefix(pg.Code, "57P"), pg.Code == "25006":
+		return fmt.Errorf("%w: PostgreSQL is stopping, starting or read-only (SQLSTATE %s)", importer.ErrUnavailable, pg.Code)
+	case strings.HasPrefix(pg.Code, "40"):
+		return fmt.Errorf("%w: too many transactions at once (SQLSTATE %s)", importer.ErrUnavailable, pg.Code)
+	default:
+		return fmt.Errorf("the ledger refused a statement (SQLSTATE %s, table %q, constraint %q)", pg.Code, pg.TableName, pg.ConstraintName)
+	}
+}
