@@ -437,7 +437,7 @@ var errTooLate = errors.New("too late to begin the call")
 // dialer's own check stands guard once more.
 func (d *delivery) call(it *item) Call {
 	f := d.run.feed
-	c := Call{Lead: it.Lead, TokenField: d.Limits.TokenField, Duplicate: f.Duplicate, DNC: f.DNC, Campaign: f.Campaign}
+	c := Call{Lead: it.Lead, TokenField: d.Limits.TokenField, Duplicate: f.Duplicate, DNC: f.DNC, Campaign: f.DNCCampaign}
 	if c.TokenField != "" {
 		c.Token = d.Keys.Token(d.drop.Feed, d.drop.SHA256, it.Record, it.Attempt)
 	}

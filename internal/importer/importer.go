@@ -17,14 +17,16 @@ import (
 
 // Feed is what a run must know of a feed.
 type Feed struct {
-	Name      string
-	Dialer    string // the dialer's name in the configuration; part of every claim
-	Campaign  string
-	By        []string // the fields that make a lead's identity
-	Scope     string   // list, campaign or dialer
-	Window    time.Duration
-	DNC       bool
-	Duplicate string // DUPLIST, DUPCAMP, DUPSYS or empty
+	Name     string
+	Dialer   string // the dialer's name in the configuration; part of every claim
+	Campaign string
+	By       []string // the fields that make a lead's identity
+	Scope    string   // list, campaign or dialer
+	Window   time.Duration
+	DNC      bool
+	// DNCCampaign is whose campaign DNC list the dialer shall ask too; empty: none.
+	DNCCampaign string
+	Duplicate   string // DUPLIST, DUPCAMP, DUPSYS or empty
 	// Settings identifies everything that decides how a file becomes leads. A
 	// drop none of whose rows has reached the dialer is recorded afresh when
 	// it has changed, so that a corrected configuration takes effect.

@@ -25,7 +25,7 @@ type claimed struct {
 func (l *Ledger) Record(ctx context.Context, d importer.Drop, run, holder int64, first int, rows []importer.NewRow, last bool, window time.Duration) (out []importer.Recorded, err error) {
 	const fence = `
 		UPDATE drops SET recorded = recorded + $4, complete = $5, state = 'importing', finished = NULL,
-			settings = $6, header = CASE WHEN recorded = 0 THEN coalesce($7, '{}') ELSE header END
+			settings = $6, header = CASE WHEN recorded = 0 THEN $7::text[] ELSE header END
 		WHERE id = $1 AND holder = $2 AND recorded = $3 AND NOT complete`
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		out = nil

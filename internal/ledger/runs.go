@@ -67,7 +67,7 @@ func (l *Ledger) FinishRun(ctx context.Context, run int64, s importer.Summary, c
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, `UPDATE runs SET finished = now(), calls = $2, seconds = $3, error = $4, alarms = coalesce($5, '{}') WHERE id = $1`,
+		_, err := tx.Exec(ctx, `UPDATE runs SET finished = now(), calls = $2, seconds = $3, error = $4, alarms = coalesce($5::text[], '{}') WHERE id = $1`,
 			run, s.Calls, s.Seconds, text, s.Alarms)
 		return err
 	})

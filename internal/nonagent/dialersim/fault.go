@@ -24,7 +24,7 @@ type Response struct {
 	// Drop closes the connection without an answer.
 	Drop bool
 	// Truncate closes the connection after so many bytes of the body, though
-	// the header announced all of it. 0: the whole body is sent.
+	// the header announced all of it, and does not zip it. 0: the whole body is sent.
 	Truncate int
 }
 

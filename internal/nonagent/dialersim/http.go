@@ -112,7 +112,8 @@ func write(w http.ResponseWriter, r *http.Request, resp *Response) {
 		header[name] = value
 	}
 	body := resp.Body
-	if resp.Status == http.StatusOK && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if resp.Status == http.StatusOK && resp.Truncate == 0 && header["Content-Encoding"] == nil &&
+		strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		body = compress(body)
 		header["Content-Encoding"] = gzipped
 	}

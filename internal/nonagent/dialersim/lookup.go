@@ -249,5 +249,5 @@ func (c *call) header() bool { return c.param("header", upper) == "YES" }
 // leadStatusSearch looks through the call log, which is empty here: nothing is dialled.
 func leadStatusSearch(c *call) {
 	c.say("ERROR: lead_status_search NO RESULTS FOUND: ", c.userName, "|", c.param("lead_id", digits), "|",
-		c.param("status", dashedWord))
+		c.param("status", dashedWord), "|")
 }

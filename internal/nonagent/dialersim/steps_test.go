@@ -27,10 +27,6 @@ var anew = map[string]bool{
 	"lead_field_info as retry check": true,
 }
 
-// notImitated is the recordings that the simulation knowingly answers
-// otherwise, each with its reason.
-var notImitated = map[string]string{}
-
 const contents = "vendor_lead_code source_id title first_name middle_initial last_name address1 city state province postal_code email comments owner"
 
 func customFields(set *dialersim.Settings) { set.CustomFields = true }

@@ -1,0 +1,306 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lmittmann/tint"
+	"golang.org/x/sys/unix"
+
+	"importer/internal/config"
+	"importer/internal/importer"
+	"importer/internal/lead"
+	"importer/internal/ledger"
+	"importer/internal/localpg"
+	"importer/internal/nonagent"
+	"importer/internal/source"
+)
+
+// app is a command's view of the rooms, opened as far as it needs them.
+type app struct {
+	*shell
+	cfg    *config.Config
+	log    *slog.Logger
+	keys   importer.Keyring
+	ledger *ledger.Ledger
+	server *localpg.Server // nil with a configured ledger.dsn
+}
+
+// load reads the configuration.
+func (sh *shell) load() (*app, error) {
+	cfg, err := config.Load(sh.config, lead.Fields())
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range cfg.Warnings {
+		fmt.Fprintln(sh.errOut, "importer: warning:", w)
+	}
+	return &app{shell: sh, cfg: cfg, log: sh.logger()}, nil
+}
+
+// logger writes warnings only: what a command did is in its result.
+func (sh *shell) logger() *slog.Logger {
+	if isTerminal(sh.errOut) {
+		return slog.New(tint.NewHandler(sh.errOut, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly}))
+	}
+	return slog.New(slog.NewJSONHandler(sh.errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// open loads the configuration and opens the ledger, bringing it up to date.
+func (sh *shell) open(ctx context.Context) (*app, error) {
+	a, err := sh.load()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.openLedger(ctx); err != nil {
+		a.close()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *app) openLedger(ctx context.Context) error {
+	if err := a.connect(ctx); err != nil {
+		return err
+	}
+	if _, err := a.ledger.Migrate(ctx); err != nil {
+		return err
+	}
+	secret, err := a.secret()
+	if err != nil {
+		return err
+	}
+	a.keys = importer.NewKeyring(secret)
+	return a.ledger.Unlock(ctx, a.keys.Fingerprint())
+}
+
+// connect finds the configured PostgreSQL, or starts the private one.
+func (a *app) connect(ctx context.Context) error {
+	dsn := a.cfg.Ledger.DSN.Reveal()
+	if dsn == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("finding this program to start the private PostgreSQL with: %w", err)
+		}
+		a.server, err = localpg.Start(ctx, localpg.Options{
+			StateDir: a.cfg.StateDir,
+			BinDir:   a.cfg.Ledger.PostgresBin,
+			Command:  []string{self, superviseCommand},
+			Say:      func(s string) { fmt.Fprintln(a.errOut, "importer:", s) },
+		})
+		if err != nil {
+			return err
+		}
+		dsn = a.server.DSN()
+	}
+	var err error
+	a.ledger, err = ledger.Open(ctx, dsn)
+	return err
+}
+
+func (a *app) close() {
+	if a.ledger != nil {
+		a.ledger.Close()
+	}
+	if a.server != nil {
+		if err := a.server.Close(); err != nil {
+			a.log.Warn("the private PostgreSQL was not left in order", "err", err)
+		}
+	}
+}
+
+// secret is what claims and tokens are made with: configured, or kept in the
+// state directory.
+func (a *app) secret() ([]byte, error) {
+	if k := a.cfg.Ledger.HMACKey.Reveal(); k != "" {
+		return []byte(k), nil
+	}
+	path := filepath.Join(a.cfg.StateDir, "hmac.key")
+	for {
+		text, err := os.ReadFile(path)
+		if err == nil {
+			return checkSecret(path, text)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("reading the key of the dedupe identities: %w", err)
+		}
+		if err := makeSecret(path); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("making the key of the dedupe identities: %w", err)
+		}
+	}
+}
+
+func checkSecret(path string, text []byte) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the key of the dedupe identities: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s can be read by others: chmod 600 %s", path, path)
+	}
+	if len(text) < 32 {
+		return nil, fmt.Errorf("%s is damaged: restore it from the backup of the state directory, or every known lead would be loaded again", path)
+	}
+	return text, nil
+}
+
+// makeSecret puts a new key in place as a whole: it is linked to its name only
+// when it is on disk, and only if no other process was faster.
+func makeSecret(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "hmac.key.*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) //nolint:errcheck // the link has taken its place
+	_, err = f.WriteString(rand.Text() + rand.Text() + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Link(f.Name(), path)
+}
+
+func (a *app) spool() source.Spool {
+	return source.Spool{Dir: filepath.Join(a.cfg.StateDir, "spool")}
+}
+
+// feed finds a configured feed.
+func (a *app) feed(name string) (config.Feed, error) {
+	f, ok := a.cfg.Feeds[name]
+	if !ok {
+		known := make([]string, 0, len(a.cfg.Feeds))
+		for n := range a.cfg.Feeds {
+			known = append(known, n)
+		}
+		slices.Sort(known)
+		return f, usagef("there is no feed %q in %s, it has: %s", name, a.config, strings.Join(known, ", "))
+	}
+	return f, nil
+}
+
+// importerFor wires a feed's importer. The caller closes the client.
+func (a *app) importerFor(name string, f config.Feed, w importer.Watcher) (*importer.Importer, importer.Feed, *nonagent.Client, error) {
+	d := a.cfg.Dialers[f.Dialer]
+	client, err := dialerClient(d)
+	if err != nil {
+		return nil, importer.Feed{}, nil, usagef("dialers.%s: %w", f.Dialer, err)
+	}
+	feed := feedOf(name, f, d)
+	im := &importer.Importer{
+		Ledger:    a.ledger,
+		Dialer:    client,
+		DialerKey: dialerKey(d),
+		Keys:      a.keys,
+		Limits:    limitsOf(d, a.cfg.Ledger),
+		Watcher:   w,
+		Log:       a.log,
+		Clock:     bootClock,
+		DropDone: func(_ context.Context, drop importer.Drop) error {
+			return a.spool().Remove(drop.SHA256)
+		},
+	}
+	im.Reopen = func(drop importer.Drop) (importer.Incoming, error) {
+		return a.incoming(name, f, drop), nil
+	}
+	return im, feed, client, nil
+}
+
+func dialerClient(d config.Dialer) (*nonagent.Client, error) {
+	var roots *x509.CertPool
+	if d.CAFile != "" {
+		pem, err := os.ReadFile(d.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading ca_file: %w", err)
+		}
+		roots = x509.NewCertPool()
+		roots.AppendCertsFromPEM(pem)
+	}
+	return nonagent.New(nonagent.Options{
+		URL: d.URL, User: d.User, Password: d.Password.Reveal, Source: d.Source,
+		Timeout: d.Timeout.Std(), Concurrency: d.Concurrency, RootCAs: roots, UserAgent: "importer/" + version(),
+	})
+}
+
+// dialerKey is a dialer's address: whoever posts there shares its limit.
+func dialerKey(d config.Dialer) string {
+	u, err := url.Parse(d.URL)
+	if err != nil {
+		return d.URL
+	}
+	return strings.ToLower(u.Host) + u.Path
+}
+
+func feedOf(name string, f config.Feed, d config.Dialer) importer.Feed {
+	duplicate := map[string]string{"list": "DUPLIST", "campaign": "DUPCAMP", "system": "DUPSYS"}[f.DialerChecks.Duplicate]
+	campaign := ""
+	if f.DialerChecks.DNC {
+		campaign = f.CampaignID
+	}
+	return importer.Feed{
+		Name: name, Dialer: f.Dialer, Campaign: f.CampaignID, DNCCampaign: campaign,
+		By: f.Dedupe.By, Scope: f.Dedupe.Scope, Window: f.Dedupe.Window.Std(),
+		DNC: f.DialerChecks.DNC, Duplicate: duplicate,
+		Settings: settingsOf(f, d),
+	}
+}
+
+// settingsOf identifies what decides how a file becomes leads.
+func settingsOf(f config.Feed, d config.Dialer) string {
+	text, err := json.Marshal([]any{f.Dialer, f.ListID, f.CampaignID, f.Region, f.Columns, f.Dedupe.By, f.Dedupe.Scope, d.NonLatin, d.TokenField})
+	if err != nil {
+		panic(err) // strings, maps of strings and a boolean
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+func limitsOf(d config.Dialer, l config.Ledger) importer.Limits {
+	token := d.TokenField
+	if token == "none" {
+		token = ""
+	}
+	return importer.Limits{
+		Concurrency: d.Concurrency, Rate: d.Rate, Timeout: d.Timeout.Std(), SendWithin: d.SendWithin.Std(),
+		Quiescence: d.Quiescence.Std(), GiveUp: d.StopAfter.Std(),
+		LedgerWait: l.Wait.Std(), Lease: l.Lease.Std(), TokenField: token,
+	}
+}
+
+// bootClock runs on while the machine is suspended, so that no call begins
+// late after a nap.
+func bootClock() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(clockID, &ts); err != nil {
+		panic(err) // the clock exists on every system that this program is built for
+	}
+	return time.Duration(ts.Nano())
+}
+
+// listFromName finds the list id in a file's name.
+func listFromName(pattern, name string) (string, error) {
+	m := regexp.MustCompile(pattern).FindStringSubmatch(filepath.Base(name))
+	if m == nil {
+		return "", &importer.HoldError{Why: "the file's name has no list id as list_id.file_name expects it: rename it, or correct the feed's list_id"}
+	}
+	return m[1], nil
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"importer/internal/config"
+	"importer/internal/dropfile"
+	"importer/internal/importer"
+	"importer/internal/report"
+)
+
+func checkCommand(sh *shell) *cobra.Command {
+	var feed string
+	cmd := &cobra.Command{
+		Use:   "check FILE... --feed F",
+		Short: "Say what would happen to each row; sends nothing, claims nothing",
+		Long: `Reads files as a feed would and counts what would become of their rows: sent
+to the dialer, DUPLICATE, or INVALID, with reasons, the lines of the first
+few, and what cleaning would change. The dialer is not asked: its own checks
+(do-not-call lists, for example) may refuse more.`,
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			if feed == "" {
+				return usagef("say which feed the files belong to: --feed F")
+			}
+			a, err := sh.load()
+			if err != nil {
+				return err
+			}
+			f, err := a.feed(feed)
+			if err != nil {
+				return err
+			}
+			for _, file := range files { // before PostgreSQL is started for nothing
+				if info, err := os.Stat(file); err != nil {
+					return fmt.Errorf("cannot read the file: %w", err)
+				} else if info.IsDir() {
+					return fmt.Errorf("%s is a directory: name the files in it", file)
+				}
+			}
+			defer a.close()
+			if err := a.openLedger(cmd.Context()); err != nil {
+				return err
+			}
+			person := false
+			seen := map[importer.ClaimKey]bool{}
+			for _, file := range files {
+				c := &checker{app: a, name: feed, feed: f, seen: seen, firstLines: map[string][]string{}, changes: map[string]int{}}
+				if err := c.check(cmd.Context(), file); err != nil {
+					return err
+				}
+				person = person || c.rows > 0 && c.counts.Outcome(importer.OutcomeInvalid) == c.rows
+			}
+			if person {
+				return &personError{}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&feed, "feed", "f", "", "the feed that the files belong to (required)")
+	return cmd
+}
+
+// checker follows one file's rows as an import would, without its deeds.
+type checker struct {
+	*app
+	name       string
+	feed       config.Feed
+	seen       map[importer.ClaimKey]bool
+	rows       int
+	counts     importer.Counts
+	firstLines map[string][]string // by reason
+	changes    map[string]int      // by field and kind
+}
+
+// checkRows is how many rows the ledger is asked about at once.
+const checkRows = 1000
+
+func (c *checker) check(ctx context.Context, file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("cannot read the file: %w", err)
+	}
+	defer f.Close()
+	in := c.incoming(c.name, c.feed, importer.Drop{Name: file})
+	r, err := dropfile.Open(f, dropOptions(c.feed))
+	c.counts = importer.Counts{}
+	var hold *dropfile.HoldError
+	switch {
+	case errors.Is(err, dropfile.ErrEmpty):
+		_, err = fmt.Fprintf(c.out, "%s has no rows\n", file)
+		return err
+	case errors.As(err, &hold):
+		return &personError{fmt.Sprintf("%s would be held: %v", file, err)}
+	case err != nil:
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	feed := feedOf(c.name, c.feed, c.cfg.Dialers[c.feed.Dialer])
+	for more := true; more; {
+		lines := map[importer.ClaimKey][]int{}
+		var keys []importer.ClaimKey
+		for n := 0; n < checkRows; n++ {
+			row, err := r.Next()
+			if errors.Is(err, io.EOF) {
+				more = false
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", file, err)
+			}
+			c.rows++
+			if key, ok := c.clean(in, feed, row); ok {
+				if len(lines[key]) == 0 {
+					keys = append(keys, key)
+				}
+				lines[key] = append(lines[key], row.Line)
+			}
+		}
+		held, err := c.ledger.Claimed(ctx, keys, feed.Window)
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			_, known := held[key]
+			for _, line := range lines[key] {
+				if known || c.seen[key] {
+					c.count(importer.Duplicate, importer.ReasonAlreadyLoaded, line)
+				} else {
+					c.count(importer.Pending, "would_be_sent", 0)
+				}
+				c.seen[key] = true
+			}
+		}
+	}
+	return c.report(file, r.Mapping())
+}
+
+// clean cleans a row and returns the key that it would claim.
+func (c *checker) clean(in importer.Incoming, feed importer.Feed, row importer.Row) (importer.ClaimKey, bool) {
+	refusal := row.Refusal
+	var key importer.ClaimKey
+	if refusal == nil {
+		l, changes, why := in.Rules.Clean(row.Lead)
+		refusal = why
+		for _, ch := range changes {
+			c.changes[ch.Field+": "+ch.Why]++
+		}
+		if refusal == nil {
+			var ok bool
+			if key, ok = feed.Identity(c.keys, l); ok {
+				return key, true
+			}
+			c.count(importer.Invalid, importer.ReasonIdentityMissing, row.Line)
+			return key, false
+		}
+	}
+	c.count(importer.Invalid, refusal.Reason, row.Line)
+	return key, false
+}
+
+func (c *checker) count(s importer.State, why importer.Reason, line int) {
+	const shown = 5
+	c.counts[importer.StateReason{State: s, Reason: why}]++
+	if line > 0 && len(c.firstLines[string(why)]) < shown {
+		c.firstLines[string(why)] = append(c.firstLines[string(why)], fmt.Sprint(line))
+	}
+}
+
+func (c *checker) report(file string, mapping []dropfile.Mapped) error {
+	if c.json {
+		return report.Counts(c.out, report.JSON, c.counts)
+	}
+	var used, unused []string
+	for _, m := range mapping {
+		if m.Field == "" {
+			unused = append(unused, m.Header)
+		} else {
+			used = append(used, m.Header+" → "+m.Field)
+		}
+	}
+	fmt.Fprintf(c.out, "%s: %d rows\nColumns: %s\n", file, c.rows, strings.Join(used, ", "))
+	if len(unused) > 0 {
+		fmt.Fprintf(c.out, "Not used: %s\n", strings.Join(unused, ", "))
+	}
+	if err := report.Counts(c.out, report.Table, c.counts); err != nil {
+		return err
+	}
+	for _, why := range sortedKeys(c.firstLines) {
+		fmt.Fprintf(c.out, "%s: first on line %s\n", why, strings.Join(c.firstLines[why], ", "))
+	}
+	for _, change := range sortedKeys(c.changes) {
+		fmt.Fprintf(c.out, "Would change %d rows, %s\n", c.changes[change], change)
+	}
+	return nil
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"importer/internal/config"
+	"importer/internal/dropfile"
+	"importer/internal/importer"
+	"importer/internal/lead"
+	"importer/internal/report"
+	"importer/internal/source"
+)
+
+func importCommand(sh *shell) *cobra.Command {
+	var feed string
+	var noWait bool
+	cmd := &cobra.Command{
+		Use:   "import FILE... --feed F",
+		Short: "Import files now (- is standard input)",
+		Long: `Imports files as drops of a feed: each row becomes a lead at the feed's
+dialer once, or is told why not. Interrupted or killed, the same command goes
+on where it was. Rows whose answers were lost are asked about until they are
+settled, which can take as long as the dialer's quiescence; with --no-wait
+they are left to importer reconcile.`,
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			return sh.importFiles(cmd.Context(), files, feed, noWait)
+		},
+	}
+	cmd.Flags().StringVarP(&feed, "feed", "f", "", "the feed that the files belong to (required)")
+	cmd.Flags().BoolVar(&noWait, "no-wait", false, "leave rows whose answers were lost to a later importer reconcile")
+	return cmd
+}
+
+func (sh *shell) importFiles(ctx context.Context, files []string, name string, noWait bool) error {
+	a, err := sh.load()
+	if err != nil {
+		return err
+	}
+	if name == "" {
+		return usagef("say which feed the files belong to: --feed F")
+	}
+	feed, err := a.feed(name)
+	if err != nil {
+		return err
+	}
+	// All files are safe in the spool before the first lead is sent.
+	drops, err := a.spoolFiles(ctx, name, feed, files)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	if err := a.openLedger(ctx); err != nil {
+		return err
+	}
+	return a.carry(name, feed, noWait, func(im *importer.Importer, f importer.Feed) (importer.Summary, error) {
+		return im.Run(ctx, f, "import", drops)
+	})
+}
+
+// carry does a run's work with a progress bar and reports it.
+func (a *app) carry(name string, feed config.Feed, noWait bool, work func(*importer.Importer, importer.Feed) (importer.Summary, error)) error {
+	p := newProgress(a.errOut)
+	im, f, client, err := a.importerFor(name, feed, p)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	im.NoWait = noWait
+	s, err := work(im, f)
+	p.close()
+	if s.Run == 0 { // it has not begun
+		return err
+	}
+	if err := errors.Join(err, report.Run(a.out, a.format(), s)); err != nil {
+		return err
+	}
+	if s.NeedsPerson() {
+		return &personError{}
+	}
+	return nil
+}
+
+func (a *app) spoolFiles(ctx context.Context, name string, feed config.Feed, files []string) ([]importer.Incoming, error) {
+	var drops []importer.Incoming
+	for _, file := range files {
+		var s source.Spooled
+		var err error
+		if file == "-" {
+			s, err = a.spool().Put(ctx, "standard input", a.in)
+		} else {
+			s, err = a.spool().PutFile(ctx, file)
+		}
+		if err != nil {
+			return nil, err
+		}
+		drops = append(drops, a.incoming(name, feed, importer.Drop{Name: filepath.Base(s.Name), SHA256: s.SHA256, Bytes: s.Bytes}))
+	}
+	return drops, nil
+}
+
+// incoming says how a spooled drop of a feed is read.
+func (a *app) incoming(name string, feed config.Feed, d importer.Drop) importer.Incoming {
+	dialer := a.cfg.Dialers[feed.Dialer]
+	d.Feed, d.Dialer, d.Settings = name, feed.Dialer, settingsOf(feed, dialer)
+	list, listErr := feed.ListID.Number, error(nil)
+	if feed.ListID.FileName != "" {
+		list, listErr = listFromName(feed.ListID.FileName, d.Name)
+	}
+	return importer.Incoming{
+		Drop:  d,
+		Rules: lead.Rules{Region: feed.Region, NonLatin: dialer.NonLatin, ListID: list},
+		Open: func() (importer.Reader, error) {
+			if listErr != nil {
+				return nil, listErr
+			}
+			f, err := a.spool().Open(d.SHA256)
+			if err != nil {
+				return nil, err
+			}
+			r, err := openDrop(f, feed)
+			if err != nil {
+				return nil, errors.Join(err, f.Close())
+			}
+			return r, nil
+		},
+	}
+}
+
+// opened is a drop being read; its file is closed with it.
+type opened struct {
+	importer.Rows
+	header []string
+	file   *os.File
+}
+
+func (o opened) Header() []string { return o.header }
+func (o opened) Close() error     { return o.file.Close() }
+
+// openDrop reads a file as its feed's configuration says. An empty file is a
+// drop without rows.
+func openDrop(f *os.File, feed config.Feed) (importer.Reader, error) {
+	r, err := dropfile.Open(f, dropOptions(feed))
+	var hold *dropfile.HoldError
+	switch {
+	case errors.Is(err, dropfile.ErrEmpty):
+		return opened{Rows: noRows{}, file: f}, nil
+	case errors.As(err, &hold):
+		return nil, &importer.HoldError{Why: hold.Error()}
+	case err != nil:
+		return nil, &importer.UnreadableError{Err: err}
+	}
+	return opened{Rows: readable{r}, header: r.Header(), file: f}, nil
+}
+
+func dropOptions(feed config.Feed) dropfile.Options {
+	columns := map[string]string{}
+	for field, header := range feed.Columns {
+		columns[field] = header
+	}
+	if feed.ListID.Column != "" {
+		columns["list_id"] = feed.ListID.Column
+	}
+	return dropfile.Options{Columns: columns}
+}
+
+// readable calls what a reader cannot go on from the drop's fault.
+type readable struct{ rows importer.Rows }
+
+func (r readable) Next() (importer.Row, error) {
+	row, err := r.rows.Next()
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = &importer.UnreadableError{Err: err}
+	}
+	return row, err
+}
+
+type noRows struct{}
+
+func (noRows) Next() (importer.Row, error) { return importer.Row{}, io.EOF }
+
+func reconcileCommand(sh *shell) *cobra.Command {
+	return &cobra.Command{
+		Use:   "reconcile",
+		Short: "Settle rows whose answers were lost, now",
+		Long: `Asks the dialers about rows whose answers were lost, of every feed, and sends
+again what is proven absent. Rows that were never sent stay pending until
+their feed's next start.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return sh.reconcile(cmd.Context())
+		},
+	}
+}
+
+func (sh *shell) reconcile(ctx context.Context) error {
+	a, err := sh.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	drops, err := a.ledger.Unfinished(ctx, "")
+	if err != nil {
+		return err
+	}
+	var errs []error
+	done := map[string]bool{}
+	for _, d := range drops {
+		if done[d.Feed] {
+			continue
+		}
+		done[d.Feed] = true
+		feed, err := a.feed(d.Feed)
+		if err == nil {
+			err = a.carry(d.Feed, feed, false, func(im *importer.Importer, f importer.Feed) (importer.Summary, error) {
+				return im.Reconcile(ctx, f)
+			})
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}

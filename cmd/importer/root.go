@@ -1,0 +1,75 @@
+package main
+
+import (
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"importer/internal/report"
+)
+
+// superviseCommand is what localpg starts to keep the private PostgreSQL.
+const superviseCommand = "supervise-postgres"
+
+// shell is what every command has: its streams and the common flags.
+type shell struct {
+	in          io.Reader
+	out, errOut io.Writer
+	config      string
+	json        bool
+}
+
+func newRoot(in io.Reader, out, errOut io.Writer) *cobra.Command {
+	sh := &shell{in: in, out: out, errOut: errOut}
+	root := &cobra.Command{
+		Use:   "importer",
+		Short: "Loads contact files into a VICIdial dialer, each lead once, and accounts for every row",
+		Long: `importer reads files of contacts, skips what was loaded before, posts each new
+lead once through VICIdial's Non-Agent API, and records every row's outcome.
+
+New here? Run: importer demo
+
+Exit status: 0 done; 1 failed; 2 usage or configuration; 3 done, but a person
+is needed (ERROR or REVIEW rows, a held file); 130 interrupted.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.PersistentFlags().StringVarP(&sh.config, "config", "c", "importer.yaml", "configuration file")
+	root.PersistentFlags().BoolVar(&sh.json, "json", false, "write JSON for programs")
+	root.AddCommand(
+		demoCommand(sh), importCommand(sh), checkCommand(sh), reconcileCommand(sh),
+		reportCommand(sh), runsCommand(sh), showCommand(sh), rejectsCommand(sh),
+		dialerCommand(sh), simulateCommand(sh), migrateCommand(sh), configCommand(sh), versionCommand(sh),
+	)
+	return root
+}
+
+// args makes cobra's argument checks usage errors.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, a []string) error {
+		if err := check(cmd, a); err != nil {
+			return usagef("%w; see importer %s --help", err, cmd.Name())
+		}
+		return nil
+	}
+}
+
+// format is how results are written.
+func (sh *shell) format() report.Format {
+	if sh.json {
+		return report.JSON
+	}
+	return report.Table
+}
+
+// isTerminal tells whether a person watches a stream.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
