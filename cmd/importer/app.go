@@ -90,21 +90,24 @@ func (a *app) openLedger(ctx context.Context) error {
 	return a.ledger.Unlock(ctx, a.keys.Fingerprint())
 }
 
+// makeState makes the state directory. The user that PostgreSQL runs as may
+// have to pass through it; what is in it is closed to others.
+func (a *app) makeState() error {
+	if err := os.MkdirAll(a.cfg.StateDir, 0o711); err != nil { //nolint:gosec // passing through shows nothing
+		return fmt.Errorf("making state_dir: %w", err)
+	}
+	return nil
+}
+
 // connect finds the configured PostgreSQL, or starts the private one.
 func (a *app) connect(ctx context.Context) error {
+	if err := a.makeState(); err != nil {
+		return err
+	}
 	dsn := a.cfg.Ledger.DSN.Reveal()
 	if dsn == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return fmt.Errorf("finding this program to start the private PostgreSQL with: %w", err)
-		}
-		a.server, err = localpg.Start(ctx, localpg.Options{
-			StateDir: a.cfg.StateDir,
-			BinDir:   a.cfg.Ledger.PostgresBin,
-			Command:  []string{self, superviseCommand},
-			Say:      func(s string) { fmt.Fprintln(a.errOut, "importer:", s) },
-		})
-		if err != nil {
+		var err error
+		if a.server, err = a.startPostgres(ctx); err != nil {
 			return err
 		}
 		dsn = a.server.DSN()
@@ -112,6 +115,19 @@ func (a *app) connect(ctx context.Context) error {
 	var err error
 	a.ledger, err = ledger.Open(ctx, dsn)
 	return err
+}
+
+func (a *app) startPostgres(ctx context.Context) (*localpg.Server, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding this program to start the private PostgreSQL with: %w", err)
+	}
+	return localpg.Start(ctx, localpg.Options{
+		StateDir: a.cfg.StateDir,
+		BinDir:   a.cfg.Ledger.PostgresBin,
+		Command:  []string{self, superviseCommand},
+		Say:      func(s string) { fmt.Fprintln(a.errOut, "importer:", s) },
+	})
 }
 
 func (a *app) close() {

@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"importer/configs"
+	"importer/internal/config"
+	"importer/internal/localpg"
 	"importer/internal/nonagent/dialersim"
 )
 
@@ -58,7 +60,7 @@ func (sh *shell) demo(ctx context.Context, keep bool) (err error) {
 	// PostgreSQL runs as an ordinary user even where root runs the demo, and
 	// must be able to reach its data.
 	//nolint:gosec // passing through shows nothing
-	if err := errors.Join(os.Chmod(dir, 0o711), os.Mkdir(filepath.Join(dir, "state"), 0o711)); err != nil {
+	if err := os.Chmod(dir, 0o711); err != nil {
 		return fmt.Errorf("making the demo's folder: %w", err)
 	}
 	dialer, files, err := demoParts(dir)
@@ -66,6 +68,16 @@ func (sh *shell) demo(ctx context.Context, keep bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dialer.Close()) }()
+	server, err := sh.demoLedger(ctx, filepath.Join(dir, "state"))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, server.Close())
+		if !keep {
+			err = errors.Join(err, os.RemoveAll(server.Dir()))
+		}
+	}()
 
 	demo := &shell{in: sh.in, out: sh.out, errOut: sh.errOut, config: filepath.Join(dir, "importer.yaml")}
 	say := func(format string, a ...any) { fmt.Fprintf(sh.out, format+"\n", a...) }
@@ -95,6 +107,15 @@ What next:
   cp configs/importer.example.yaml importer.yaml          then edit it: your dialer, your feeds
   importer dialer check                                   is the address right, are the permissions there`)
 	return nil
+}
+
+// demoLedger keeps one private PostgreSQL for all of the demo's commands.
+func (sh *shell) demoLedger(ctx context.Context, state string) (*localpg.Server, error) {
+	a := &app{shell: sh, cfg: &config.Config{StateDir: state}}
+	if err := a.makeState(); err != nil {
+		return nil, err
+	}
+	return a.startPostgres(ctx)
 }
 
 // needsPerson tells whether an import did all it could and has rows that a

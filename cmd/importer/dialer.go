@@ -93,7 +93,7 @@ func dialerCheck(ctx context.Context, a *app, c *nonagent.Client, name string) e
 		ask  func() error
 	}{
 		{"login (campaigns_list)", func() error { _, err := c.CampaignsList(ctx); return err }},
-		{"finding leads (lead_search)", func() error { _, err := c.Search(ctx, "999", []string{"0000000000"}); return err }},
+		{"finding leads (lead_search)", func() error { _, err := c.Search(ctx, "999", []string{"1000000000"}); return err }},
 		{"reading leads back (lead_field_info)", func() error { _, err := c.Field(ctx, 1, "source_id"); return absentIsFine(err) }},
 	}
 	for _, feed := range a.feedsOf(name) {

@@ -51,6 +51,9 @@ func (sh *shell) importFiles(ctx context.Context, files []string, name string, n
 		return err
 	}
 	// All files are safe in the spool before the first lead is sent.
+	if err := a.makeState(); err != nil {
+		return err
+	}
 	drops, err := a.spoolFiles(ctx, name, feed, files)
 	if err != nil {
 		return err

@@ -202,3 +202,9 @@ func (c *checker) oneOf(path, value string, allowed ...string) {
 		c.bad(path, "%s must be one of %s", path, strings.Join(allowed, ", "))
 	}
 }
+
+// onLoopback tells whether a dialer is on this machine.
+func (c *checker) onLoopback(name string) bool {
+	u, err := url.Parse(c.cfg.Dialers[name].URL)
+	return err == nil && loopback(u.Hostname())
+}

@@ -76,6 +76,14 @@ func TestAnOpenConfigurationWithoutPasswordsIsFine(t *testing.T) {
 	require.Empty(t, cfg.Warnings)
 }
 
+func TestARehearsalsPasswordIsNoSecret(t *testing.T) {
+	t.Parallel()
+	path := write(t, "importer.yaml", edit(t, "https://dialer.example.com", "http://127.0.0.1:8090"), 0o644)
+	cfg, err := config.Load(path, leadFields)
+	require.NoError(t, err)
+	require.Empty(t, cfg.Warnings)
+}
+
 func TestTheEnvironmentCannotWriteYAML(t *testing.T) {
 	t.Setenv("IMPORTER_TEST_FOLDER", "a\nledger: {wait: 1s} # \"'${HOME}")
 	t.Setenv("IMPORTER_TEST_NUMBER", "4")

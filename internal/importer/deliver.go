@@ -33,7 +33,8 @@ var errAllDone = errors.New("all done")
 // arm, send, settle; reconcile.go asks about lost answers.
 type delivery struct {
 	*run
-	drop  Drop
+	drop  Drop // as it was when the delivery began
+	fed   Drop // as the feed has recorded it since; the feed's own until it has ended
 	in    *Incoming
 	ready chan *item    // recorded, to be armed
 	again *queue        // to be armed again, each after its pause
@@ -77,7 +78,7 @@ func (r *run) deliver(outer context.Context, drop *Drop, in *Incoming) error {
 	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
 	d := &delivery{
-		run: r, drop: *drop, in: in,
+		run: r, drop: *drop, fed: *drop, in: in,
 		ready: make(chan *item, batchRows),
 		again: newQueue(r.Clock), asked: newQueue(r.Clock),
 		wire: make(chan *item, min(r.Limits.Concurrency, chunkRows)),
@@ -99,7 +100,7 @@ func (r *run) deliver(outer context.Context, drop *Drop, in *Incoming) error {
 	settleErr := d.settle(ctx)
 	<-ctx.Done() // set by the feed at the latest, which has ended by now
 	lease.Wait()
-	*drop = d.drop
+	*drop = d.fed
 	if err := context.Cause(ctx); !errors.Is(err, errAllDone) {
 		return errors.Join(err, settleErr)
 	}
@@ -124,7 +125,7 @@ func (r *run) refresh(ctx context.Context, drop *Drop) error {
 			r.Log.Warn("the feed's settings have changed, but rows of this drop have reached the dialer: its recorded rows go on as they were recorded", "drop", drop.ID)
 			return nil
 		}
-		drop.Recorded, drop.Complete = 0, false
+		drop.Recorded, drop.Complete, drop.Settings = 0, false, r.feed.Settings
 		return nil
 	})
 }
@@ -147,8 +148,14 @@ func (d *delivery) feed(ctx context.Context) error {
 	if _, err := d.feedOpen(ctx); err != nil {
 		return err
 	}
-	if !d.onlyLost && !d.drop.Complete {
-		if err := d.record(ctx); err != nil {
+	end := errAllDone
+	if !d.onlyLost && !d.fed.Complete {
+		err := d.record(ctx)
+		var unreadable *UnreadableError
+		switch {
+		case errors.As(err, &unreadable): // the rows before the damage are delivered
+			end = err
+		case err != nil:
 			return err
 		}
 	}
@@ -161,7 +168,7 @@ func (d *delivery) feed(ctx context.Context) error {
 			return err
 		}
 		if n == 0 {
-			return errAllDone
+			return end
 		}
 	}
 }
@@ -220,7 +227,7 @@ func (d *delivery) record(ctx context.Context) error {
 		return err
 	}
 	defer reader.Close()
-	d.drop.Header = reader.Header()
+	d.fed.Header = reader.Header()
 	batch := make([]NewRow, 0, batchRows)
 	for last := false; !last; {
 		batch = batch[:0]
@@ -231,7 +238,7 @@ func (d *delivery) record(ctx context.Context) error {
 				last = true
 			case err != nil:
 				return err
-			case row.Record > d.drop.Recorded:
+			case row.Record > d.fed.Recorded:
 				batch = append(batch, d.newRow(row))
 			}
 		}
@@ -262,14 +269,14 @@ func (d *delivery) newRow(row Row) NewRow {
 func (d *delivery) recordBatch(ctx context.Context, batch []NewRow, last bool) error {
 	var recorded []Recorded
 	err := d.patiently(ctx, func(ctx context.Context) (err error) {
-		recorded, err = d.Ledger.Record(ctx, d.drop, d.id, d.holder, d.drop.Recorded, batch, last, d.run.feed.Window)
+		recorded, err = d.Ledger.Record(ctx, d.fed, d.id, d.holder, d.fed.Recorded, batch, last, d.run.feed.Window)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	d.drop.Recorded += len(batch)
-	d.drop.Complete = last
+	d.fed.Recorded += len(batch)
+	d.fed.Complete = last
 	d.Watcher.Recorded(len(batch))
 	for i, rec := range recorded {
 		if rec.State != Pending {
@@ -297,7 +304,11 @@ func (d *delivery) arm(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		chunk := d.gather(first, min(n, chunkRows, d.Limits.Concurrency))
+		n = min(n, chunkRows, d.Limits.Concurrency)
+		if d.Limits.Rate > 0 { // no more at once than a tenth of a second's worth
+			n = min(n, max(1, int(d.Limits.Rate/10)))
+		}
+		chunk := d.gather(first, n)
 		first.probe = probe
 		if err := d.armChunk(ctx, chunk); err != nil {
 			return err

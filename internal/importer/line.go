@@ -70,6 +70,7 @@ func newLine(im *Importer, holder int64) *line {
 		// Half of the last ten answers lost: the dialer is not well.
 		breaker: circuitbreaker.NewBuilder[any]().
 			WithFailureThresholdRatio(5, 10).
+			WithSuccessThreshold(1).
 			WithDelay(min(5*time.Second, im.Limits.GiveUp/20)).
 			Build(),
 		phones:  map[string]chan struct{}{},

@@ -160,7 +160,7 @@ func TestPlainNumbersAreReadAsTheLibraryReadsThem(t *testing.T) {
 	formats := []string{"%s%s%s", "%s-%s-%s", "(%s) %s-%s", "%s.%s.%s", "1%s%s%s", "1 (%s) %s %s", "%s%s.%s", "+1 %s-%s-%s"}
 	regions := []string{"US", "CA", "PR", "JM", "BS"}
 	accepted := 0
-	for i := range 200_000 {
+	for i := range comparedNumbers {
 		digits := fmt.Sprintf("%010d", random.Int64N(10_000_000_000))
 		if i%10 == 0 { // the borders: placeholders and wrong lengths
 			digits = digits[:random.IntN(10)] + digits[:3] + digits[:1+random.IntN(3)]
@@ -187,5 +187,5 @@ func TestPlainNumbersAreReadAsTheLibraryReadsThem(t *testing.T) {
 		accepted++
 		require.Equal(t, want, out.PhoneNumber, "%s in %s", cell, region)
 	}
-	require.Greater(t, accepted, 100_000)
+	require.Greater(t, accepted, comparedNumbers/2)
 }

@@ -145,6 +145,9 @@ func dateOfBirth(r Rules, _ *Lead, s string) (to, why string) {
 // email drops what cannot be stored as it is: a changed address is somebody
 // else's.
 func email(r Rules, _ *Lead, s string) (to, why string) {
+	if !strings.Contains(s, "@") {
+		return "", "dropped: no e-mail address"
+	}
 	if strings.Contains(s, "+") {
 		return "", "dropped: a plus sign cannot be stored"
 	}

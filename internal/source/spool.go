@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -39,14 +40,14 @@ const (
 )
 
 // Put copies a drop into the spool. The copy is whole and on disk when Put
-// returns without an error; the same content twice is one file. A read in
-// progress is not interrupted when ctx ends, but nothing is read after it.
+// returns without an error; the same content twice is one file. When ctx ends,
+// Put ends with r's next bytes.
 func (s Spool) Put(ctx context.Context, name string, r io.Reader) (Spooled, error) {
 	return s.put(ctx, name, r, func(int64) error { return nil })
 }
 
 // put is Put with a last look at what was copied before it is kept.
-func (s Spool) put(ctx context.Context, name string, r io.Reader, check func(copied int64) error) (_ Spooled, err error) {
+func (s Spool) put(ctx context.Context, name string, r io.Reader, check func(copied int64) error) (Spooled, error) {
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return Spooled{}, fmt.Errorf("making the spool folder: %w", err)
 	}
@@ -57,37 +58,47 @@ func (s Spool) put(ctx context.Context, name string, r io.Reader, check func(cop
 	if err != nil {
 		return Spooled{}, s.failed(name, err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, tmp.Close(), os.Remove(tmp.Name()))
-		}
-	}()
+	d, err := s.fill(ctx, tmp, name, r)
+	err = errors.Join(err, tmp.Close())
+	if err == nil {
+		err = check(d.Bytes)
+	}
+	if err == nil {
+		// Another process may have put the same content: the one replaces the
+		// other, and whoever has that open keeps reading it.
+		err = os.Rename(tmp.Name(), d.Path)
+	}
+	if err != nil {
+		return Spooled{}, errors.Join(err, os.Remove(tmp.Name()))
+	}
+	return d, s.sync()
+}
 
+// fill copies r to tmp and sees it onto the disk.
+func (s Spool) fill(ctx context.Context, tmp *os.File, name string, r io.Reader) (Spooled, error) {
 	w := &hashingFile{ctx: ctx, file: tmp, hash: sha256.New()}
-	n, err := io.Copy(w, r) // r keeps its WriteTo, which makes SFTP fast
+	n, err := io.Copy(w, r) // not around r: its own WriteTo makes SFTP fast
+	if err == nil {
+		err = tmp.Sync()
+	}
 	if err != nil {
 		return Spooled{}, s.failed(name, err)
 	}
-	if err := check(n); err != nil {
-		return Spooled{}, err
-	}
-	if err := tmp.Sync(); err != nil {
-		return Spooled{}, s.failed(name, err)
-	}
-	d := Spooled{Name: name, SHA256: [32]byte(w.hash.Sum(nil)), Bytes: n}
-	d.Path = s.path(d.SHA256)
-	// Another process may have put the same content: the one replaces the
-	// other, and whoever has that open keeps reading it.
-	if err := os.Rename(tmp.Name(), d.Path); err != nil {
-		return Spooled{}, s.failed(name, err)
-	}
-	return d, errors.Join(tmp.Close(), s.sync())
+	sha := [32]byte(w.hash.Sum(nil))
+	return Spooled{Name: name, SHA256: sha, Bytes: n, Path: s.path(sha)}, nil
 }
 
 // PutFile copies a file of this machine into the spool. Returns an error when
 // it is no regular file, or changes while it is copied.
 func (s Spool) PutFile(ctx context.Context, path string) (Spooled, error) {
-	// Without O_NONBLOCK a FIFO would be waited for.
+	info, err := os.Stat(path)
+	if err != nil {
+		return Spooled{}, fmt.Errorf("looking at the file: %w", err)
+	}
+	if kind := kindOf(info.Mode()); kind != "" {
+		return Spooled{}, fmt.Errorf("%s is %s, not a file with contacts", path, kind)
+	}
+	// Without O_NONBLOCK a FIFO that took its place would be waited for.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return Spooled{}, fmt.Errorf("opening the file: %w", err)
@@ -96,9 +107,6 @@ func (s Spool) PutFile(ctx context.Context, path string) (Spooled, error) {
 	before, err := f.Stat()
 	if err != nil {
 		return Spooled{}, fmt.Errorf("looking at the file: %w", err)
-	}
-	if kind := kindOf(before.Mode()); kind != "" {
-		return Spooled{}, fmt.Errorf("%s is %s, not a file with contacts", path, kind)
 	}
 	return s.put(ctx, filepath.Base(path), f, func(copied int64) error {
 		after, err := os.Stat(path)
@@ -165,12 +173,15 @@ func (s Spool) sync() error {
 
 // removeAbandoned removes what dead processes left behind.
 func (s Spool) removeAbandoned() error {
-	left, err := filepath.Glob(filepath.Join(s.Dir, unfinished+"*"))
+	entries, err := os.ReadDir(s.Dir)
 	if err != nil {
 		return fmt.Errorf("looking through the spool folder: %w", err)
 	}
-	for _, path := range left {
-		info, err := os.Lstat(path)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), unfinished) {
+			continue
+		}
+		info, err := e.Info()
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // finished meanwhile
 		}
@@ -180,7 +191,7 @@ func (s Spool) removeAbandoned() error {
 		if time.Since(info.ModTime()) < abandoned {
 			continue
 		}
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(filepath.Join(s.Dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("clearing the spool folder: %w", err)
 		}
 	}

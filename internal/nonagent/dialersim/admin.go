@@ -161,11 +161,8 @@ func campaignsList(c *call) {
 			"dial_timeout", "dial_prefix", "manual_dial_prefix", "three_way_dial_prefix",
 		}, separator), "\n")
 	}
-	c.d.mu.RLock()
-	campaigns := c.d.campaigns // never changes
-	c.d.mu.RUnlock()
 	var rows []string
-	for _, campaign := range campaigns {
+	for _, campaign := range c.d.campaigns {
 		if c.mayUse(campaign.ID) && (only == "" || strings.EqualFold(only, campaign.ID)) {
 			rows = append(rows, strings.Join([]string{
 				campaign.ID, campaign.Name, "Y", "---ALL---", "MANUAL", "0", "", "NEW - ", "60", "9", "", "",

@@ -79,6 +79,8 @@ type Dialer struct {
 	fault    atomic.Pointer[func(*Request) Fault]
 	latency  time.Duration
 	now      func() time.Time
+	// campaigns never change.
+	campaigns []Campaign
 
 	desk  desk
 	table table
@@ -86,7 +88,6 @@ type Dialer struct {
 	mu        sync.RWMutex // guards what follows
 	accounts  map[string]*account
 	groups    map[string]Group
-	campaigns []Campaign
 	lists     []List
 	dnc       map[dncEntry]bool
 	hopper    []hopperEntry
@@ -181,7 +182,7 @@ func (d *Dialer) SetList(l List) {
 }
 
 // AddLead puts a lead into the table as if it had always been there: it is no
-// entry of Inserts. Columns go by their names in vicidial_list; list_id and
+// entry of Inserts. It waits while the table is blocked. Columns go by their names in vicidial_list; list_id and
 // phone_number should be given, status defaults to NEW. Returns the lead id.
 func (d *Dialer) AddLead(entered time.Time, columns map[string]string) int64 {
 	var v values
@@ -270,8 +271,6 @@ func (d *Dialer) list(id uint64) (List, bool) {
 }
 
 func (d *Dialer) campaign(id string) (Campaign, bool) {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
 	for _, c := range d.campaigns {
 		if strings.EqualFold(c.ID, id) {
 			return c, true

@@ -68,7 +68,7 @@ const dateTime = "2006-01-02 15:04:05"
 type values [columnCount]string
 
 // Lead is one row of vicidial_list. Its text columns are packed into one
-// string, so that a million leads fit into about 250 MB.
+// string, so that a million leads and their log fit into about 300 MB.
 type Lead struct {
 	ID      int64
 	ListID  uint64

@@ -374,8 +374,13 @@ func multipartLead(t *testing.T) *http.Request {
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
 	for _, pair := range [][2]string{
-		{"source", "test"}, {"user", "apiuser"}, {"pass", "apipass1234"}, {"function", "add_lead"},
-		{"phone_code", "1"}, {"list_id", "101"}, {"phone_number", "3055569001"},
+		{"source", "test"},
+		{"user", "apiuser"},
+		{"pass", "apipass1234"},
+		{"function", "add_lead"},
+		{"phone_code", "1"},
+		{"list_id", "101"},
+		{"phone_number", "3055569001"},
 	} {
 		require.NoError(t, w.WriteField(pair[0], pair[1]))
 	}

@@ -1,0 +1,72 @@
+# Everything a developer types. `make help` lists the targets.
+
+SHELL := /bin/sh
+GO ?= go
+# Tools are built once, outside of the checkout.
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/importer-tools
+GOLANGCI := $(TOOLS)/golangci-lint-v2.15.0
+GOVULNCHECK := $(TOOLS)/govulncheck-v1.1.4
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+PACKAGES := ./...
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: setup build ## one full morning on a private PostgreSQL and a simulated dialer
+	./bin/importer demo
+
+.PHONY: test
+test: setup ## all tests
+	$(GO) test $(PACKAGES)
+
+.PHONY: setup
+setup: ## install what demo and test need: PostgreSQL's programs
+	@tools/setup
+
+.PHONY: build
+build: ## build ./bin/importer
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.stamp=$(VERSION)' -o bin/importer ./cmd/importer
+
+.PHONY: check
+check: lint ## what every commit passes: formatting, lint, vet, the tests
+	$(MAKE) test
+
+.PHONY: lint
+lint: $(GOLANGCI) ## golangci-lint, also for darwin; go vet; go mod tidy; known vulnerabilities
+	$(GOLANGCI) run
+	$(GO) vet $(PACKAGES)
+	GOOS=darwin GOARCH=arm64 $(GO) vet ./cmd/... ./internal/localpg/
+	$(GO) mod tidy -diff
+	@$(MAKE) --no-print-directory vuln
+
+.PHONY: vuln
+vuln: $(GOVULNCHECK)
+	@tools/vuln $(GOVULNCHECK)
+
+.PHONY: race
+race: setup ## the tests under the race detector
+	$(GO) test -race $(PACKAGES)
+
+.PHONY: crash
+crash: setup ## kill a real import at random moments for a while (CRASH_FOR=5m)
+	IMPORTER_CRASH_FOR=$(or $(CRASH_FOR),5m) $(GO) test -count=1 -timeout 0 -run TestKilledAtRandomMoments -v ./cmd/importer
+
+.PHONY: bench
+bench: setup ## benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
+
+$(GOLANGCI):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+	mv $(TOOLS)/bin/golangci-lint $@
+
+$(GOVULNCHECK):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS)/bin $(GO) install golang.org/x/vuln/cmd/govulncheck@v1.1.4
+	mv $(TOOLS)/bin/govulncheck $@

@@ -1,0 +1,5 @@
+//go:build !race
+
+package lead_test
+
+const comparedNumbers = 200_000

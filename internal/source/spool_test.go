@@ -1,0 +1,249 @@
+package source_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"importer/internal/source"
+)
+
+func newSpool(t *testing.T) source.Spool {
+	t.Helper()
+	return source.Spool{Dir: filepath.Join(t.TempDir(), "state", "spool")}
+}
+
+// names lists what is in the spool's folder.
+func names(t *testing.T, s source.Spool) []string {
+	t.Helper()
+	entries, err := os.ReadDir(s.Dir)
+	require.NoError(t, err)
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return all
+}
+
+func TestADropIsKeptUnderItsHash(t *testing.T) {
+	t.Parallel()
+	s := newSpool(t)
+	content := make([]byte, 300_000)
+	_, err := rand.Read(content)
+	require.NoError(t, err)
+
+	d, err := s.Put(t.Context(), "acme.csv", bytes.NewReader(content))
+	require.NoError(t, err)
+	require.Equal(t, "acme.csv", d.Name)
+	require.Equal(t, sha256.Sum256(content), d.SHA256)
+	require.Equal(t, int64(len(content)), d.Bytes)
+	kept, err := os.ReadFile(d.Path)
+	require.NoError(t, err)
+	require.Equal(t, content, kept)
+
+	info, err := os.Stat(d.Path)
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
+	info, err = os.Stat(s.Dir)
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o700), info.Mode().Perm())
+
+	f, err := s.Open(d.SHA256)
+	require.NoError(t, err)
+	again, err := s.Put(t.Context(), "same.csv", bytes.NewReader(content))
+	require.NoError(t, err)
+	require.Equal(t, d.Path, again.Path)
+	require.Len(t, names(t, s), 1)
+
+	require.NoError(t, s.Remove(d.SHA256))
+	require.NoError(t, s.Remove(d.SHA256), "removing twice is no error")
+	read, err := io.ReadAll(f)
+	require.NoError(t, err)
+	require.Equal(t, content, read, "who has it open reads on")
+	require.NoError(t, f.Close())
+	_, err = s.Open(d.SHA256)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+func TestManyMayPutTheSameContentAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSpool(t)
+	content := bytes.Repeat([]byte("3055550123\n"), 10_000)
+	errs := make([]error, 16)
+	var all sync.WaitGroup
+	for i := range errs {
+		all.Go(func() {
+			d, err := s.Put(t.Context(), "a.csv", iotest.HalfReader(bytes.NewReader(content)))
+			if err == nil {
+				var kept []byte
+				kept, err = os.ReadFile(d.Path)
+				if err == nil && !bytes.Equal(kept, content) {
+					err = errors.New("not what was put")
+				}
+			}
+			errs[i] = err
+		})
+	}
+	all.Wait()
+	require.NoError(t, errors.Join(errs...))
+	require.Len(t, names(t, s), 1)
+}
+
+func TestWhatIsNotWholeIsNotKept(t *testing.T) {
+	t.Parallel()
+	s := newSpool(t)
+	broken := errors.New("connection lost")
+	_, err := s.Put(t.Context(), "a.csv", io.MultiReader(strings.NewReader("first,phone\n"), iotest.ErrReader(broken)))
+	require.ErrorIs(t, err, broken)
+	require.ErrorContains(t, err, "a.csv")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	endless := readerFunc(func(p []byte) (int, error) {
+		cancel()
+		return len(p), nil
+	})
+	_, err = s.Put(ctx, "b.csv", endless)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Empty(t, names(t, s))
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestAFullDiskIsSaid(t *testing.T) {
+	t.Parallel()
+	s := newSpool(t)
+	_, err := s.Put(t.Context(), "a.csv", iotest.ErrReader(&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}))
+	require.ErrorContains(t, err, "no space left in "+s.Dir)
+}
+
+func TestLeftoversOfTheDeadAreCleared(t *testing.T) {
+	t.Parallel()
+	s := newSpool(t)
+	require.NoError(t, os.MkdirAll(s.Dir, 0o700))
+	old, young := filepath.Join(s.Dir, ".unfinished-1"), filepath.Join(s.Dir, ".unfinished-2")
+	require.NoError(t, os.WriteFile(old, nil, 0o600))
+	require.NoError(t, os.WriteFile(young, nil, 0o600))
+	yesterday := time.Now().Add(-25 * time.Hour)
+	require.NoError(t, os.Chtimes(old, yesterday, yesterday))
+	d, err := s.Put(t.Context(), "a.csv", strings.NewReader("x"))
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{filepath.Base(young), filepath.Base(d.Path)}, names(t, s))
+}
+
+func TestAFileIsPutByItsPath(t *testing.T) {
+	t.Parallel()
+	s := newSpool(t)
+	path := filepath.Join(t.TempDir(), "acme.csv")
+	require.NoError(t, os.WriteFile(path, []byte("phone\n"), 0o600))
+	d, err := s.PutFile(t.Context(), path)
+	require.NoError(t, err)
+	require.Equal(t, "acme.csv", d.Name)
+	require.Equal(t, sha256.Sum256([]byte("phone\n")), d.SHA256)
+
+	link := filepath.Join(t.TempDir(), "latest.csv")
+	require.NoError(t, os.Symlink(path, link))
+	same, err := s.PutFile(t.Context(), link)
+	require.NoError(t, err)
+	require.Equal(t, d.Path, same.Path)
+
+	_, err = s.PutFile(t.Context(), path+".missing")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+func TestWhatIsNoFileIsRefusedWithoutWaiting(t *testing.T) {
+	t.Parallel()
+	s := newSpool(t)
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "fifo")
+	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
+	socketDir, err := os.MkdirTemp("", "spool")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(socketDir)) })
+	socket := filepath.Join(socketDir, "s")
+	listener, err := net.Listen("unix", socket)
+	require.NoError(t, err)
+	defer listener.Close()
+	for path, want := range map[string]string{dir: "a folder", fifo: "FIFO", os.DevNull: "a device", socket: "no regular file"} {
+		_, err := s.PutFile(t.Context(), path)
+		require.ErrorContains(t, err, want, path)
+	}
+}
+
+func TestAFileThatIsStillWrittenIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(path string) error{
+		"grown": func(path string) error {
+			f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			_, err = f.WriteString("more\n")
+			return errors.Join(err, f.Close())
+		},
+		"cut":      func(path string) error { return os.Truncate(path, 3) },
+		"touched":  func(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(1, 0)) },
+		"replaced": func(path string) error { return replace(path) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSpool(t)
+			path := filepath.Join(t.TempDir(), "acme.csv")
+			require.NoError(t, os.WriteFile(path, bytes.Repeat([]byte("3055550123\n"), 1000), 0o600))
+			ctx := &changing{Context: t.Context(), change: func() error { return change(path) }}
+			_, err := s.PutFile(ctx, path)
+			require.NoError(t, ctx.err)
+			require.ErrorContains(t, err, "try again")
+			require.Empty(t, names(t, s))
+		})
+	}
+}
+
+func replace(path string) error {
+	same, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	other := path + ".new"
+	if err := os.WriteFile(other, same, 0o600); err != nil {
+		return err
+	}
+	if err := os.Chtimes(other, time.Time{}, info.ModTime()); err != nil {
+		return err
+	}
+	return os.Rename(other, path)
+}
+
+// changing changes the file while it is copied: Put asks its context about
+// every piece that it writes.
+type changing struct {
+	context.Context
+	once   sync.Once
+	change func() error
+	err    error
+}
+
+func (c *changing) Err() error {
+	c.once.Do(func() { c.err = c.change() })
+	return c.Context.Err()
+}
