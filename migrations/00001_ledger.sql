@@ -133,7 +133,7 @@ BEGIN
         part := parent || '_' || to_char(m, 'YYYY_MM');
         IF to_regclass(part) IS NULL THEN
             EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS INCLUDING CONSTRAINTS) WITH (fillfactor = %s)',
-                part, parent, CASE parent WHEN 'rows' THEN 70 ELSE 100 END);
+                part, parent, CASE parent WHEN 'rows' THEN 40 ELSE 100 END);
             EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
                 parent, part, m, m + interval '1 month');
         END IF;

@@ -57,7 +57,7 @@ func (sh *shell) load() (*app, error) {
 // logger writes warnings only: what a command did is in its result.
 func (sh *shell) logger() *slog.Logger {
 	if isTerminal(sh.errOut) {
-		return slog.New(tint.NewHandler(sh.errOut, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly}))
+		return slog.New(tint.NewTextHandler(sh.errOut, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly}))
 	}
 	return slog.New(slog.NewJSONHandler(sh.errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -106,7 +107,7 @@ func (c *checker) check(ctx context.Context, file string) error {
 	for more := true; more; {
 		lines := map[importer.ClaimKey][]int{}
 		var keys []importer.ClaimKey
-		for n := 0; n < checkRows; n++ {
+		for range checkRows {
 			row, err := r.Next()
 			if errors.Is(err, io.EOF) {
 				more = false
@@ -169,7 +170,7 @@ func (c *checker) count(s importer.State, why importer.Reason, line int) {
 	const shown = 5
 	c.counts[importer.StateReason{State: s, Reason: why}]++
 	if line > 0 && len(c.firstLines[string(why)]) < shown {
-		c.firstLines[string(why)] = append(c.firstLines[string(why)], fmt.Sprint(line))
+		c.firstLines[string(why)] = append(c.firstLines[string(why)], strconv.Itoa(line))
 	}
 }
 
@@ -196,7 +197,7 @@ func (c *checker) report(file string, mapping []dropfile.Mapped) error {
 		fmt.Fprintf(c.out, "%s: first on line %s\n", why, strings.Join(c.firstLines[why], ", "))
 	}
 	for _, change := range sortedKeys(c.changes) {
-		fmt.Fprintf(c.out, "Would change %d rows, %s\n", c.changes[change], change)
+		fmt.Fprintf(c.out, "Would change %s (rows: %d)\n", change, c.changes[change])
 	}
 	return nil
 }

@@ -33,6 +33,8 @@ New here? Run: importer demo
 
 Exit status: 0 done; 1 failed; 2 usage or configuration; 3 done, but a person
 is needed (ERROR or REVIEW rows, a held file); 130 interrupted.`,
+		Args:          args(cobra.NoArgs),
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -54,7 +56,7 @@ is needed (ERROR or REVIEW rows, a held file); 130 interrupted.`,
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, a []string) error {
 		if err := check(cmd, a); err != nil {
-			return usagef("%w; see importer %s --help", err, cmd.Name())
+			return usagef("%w; see %s --help", err, cmd.CommandPath())
 		}
 		return nil
 	}

@@ -72,9 +72,6 @@ type settling struct {
 // deliver takes a leased drop from where it stands as far as it gets: to the
 // end, to ctx's end, or to an error that is the run's.
 func (r *run) deliver(outer context.Context, drop *Drop, in *Incoming) error {
-	if err := r.refresh(outer, drop); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
 	d := &delivery{
@@ -108,26 +105,6 @@ func (r *run) deliver(outer context.Context, drop *Drop, in *Incoming) error {
 		return settleErr
 	}
 	return d.audit(outer)
-}
-
-// refresh forgets what was recorded of a drop under other settings, if none of
-// its rows has reached the dialer.
-func (r *run) refresh(ctx context.Context, drop *Drop) error {
-	if r.onlyLost || drop.Settings == r.feed.Settings {
-		return nil
-	}
-	return r.patiently(ctx, func(ctx context.Context) error {
-		forgotten, err := r.Ledger.ForgetRows(ctx, *drop, r.holder, r.feed.Settings)
-		if err != nil {
-			return err
-		}
-		if !forgotten {
-			r.Log.Warn("the feed's settings have changed, but rows of this drop have reached the dialer: its recorded rows go on as they were recorded", "drop", drop.ID)
-			return nil
-		}
-		drop.Recorded, drop.Complete, drop.Settings = 0, false, r.feed.Settings
-		return nil
-	})
 }
 
 // keepLease renews the right to work on the drop.

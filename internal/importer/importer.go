@@ -169,6 +169,13 @@ func (im *Importer) carry(ctx context.Context, feed Feed, kind string, work func
 	r.summary = Summary{Run: r.id, Feed: feed.Name}
 	r.line = newLine(im, r.holder)
 	cause := work(ctx, r)
+	if cause != nil {
+		r.summary.Why = cause.Error()
+		var stop *StopError
+		if errors.As(cause, &stop) {
+			r.summary.Stopped = stop.Reason
+		}
+	}
 	r.line.close()
 	r.summary.Calls = r.line.made()
 	r.summary.Alarms = r.line.alarms()
@@ -227,6 +234,9 @@ func (r *run) resume(ctx context.Context, seen map[int64]bool) error {
 
 // work carries a leased drop and gives the lease back.
 func (r *run) work(ctx context.Context, d Drop, in *Incoming) error {
+	if err := r.refresh(ctx, &d); err != nil {
+		return errors.Join(err, r.leaveLease(ctx, d, d.State, d.Why))
+	}
 	already := d.State == DropDone
 	err := r.patiently(ctx, func(ctx context.Context) error {
 		return r.Ledger.JoinDrop(ctx, r.id, d, already)
@@ -250,6 +260,29 @@ func (r *run) work(ctx context.Context, d Drop, in *Incoming) error {
 		to = DropImporting
 	}
 	return errors.Join(err, r.leave(ctx, d, to, why))
+}
+
+// refresh forgets what was recorded of a drop under other settings, if none of
+// its rows has reached the dialer.
+func (r *run) refresh(ctx context.Context, drop *Drop) error {
+	if r.onlyLost || drop.Settings == r.feed.Settings {
+		return nil
+	}
+	return r.patiently(ctx, func(ctx context.Context) error {
+		forgotten, err := r.Ledger.ForgetRows(ctx, *drop, r.holder, r.feed.Settings)
+		if err != nil {
+			return err
+		}
+		if !forgotten && drop.State == DropDone {
+			return nil
+		}
+		if !forgotten {
+			r.Log.Warn("the feed's settings have changed, but rows of this drop have reached the dialer: its recorded rows go on as they were recorded", "drop", drop.ID)
+			return nil
+		}
+		drop.State, drop.Recorded, drop.Complete, drop.Settings = DropSpooled, 0, false, r.feed.Settings
+		return nil
+	})
 }
 
 // UnreadableError is returned by Incoming.Open or its rows for a file that

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -344,7 +345,7 @@ func (d *delivery) auditRow(ctx context.Context, o OwnLead) error {
 		if readErr != nil {
 			err = readErr
 		} else if d.Keys.Owns(token, o.Feed, o.SHA256, o.Record) {
-			twice = append(twice, fmt.Sprint(id))
+			twice = append(twice, strconv.FormatInt(id, 10))
 		}
 	}
 	if err != nil {

@@ -48,6 +48,10 @@ type Summary struct {
 	// Alarms are things that a person must hear of: two leads with our token,
 	// answers for somebody else's lead.
 	Alarms []string
+	// Why is what ended the run before it had done all it could, in one
+	// sentence, and Stopped its reason code if the dialer was the cause.
+	Why     string
+	Stopped Reason
 }
 
 // DropSummary is how a drop stands at the end of a run.

@@ -3,7 +3,7 @@ package ledger
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"slices"
 	"time"
 
@@ -43,8 +43,8 @@ func (l *Ledger) Open(ctx context.Context, d importer.Drop, after, limit int) (i
 }
 
 func loadLead(text []byte, into *lead.Lead) error {
-	if err := json.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("reading a recorded lead: %w", err)
+	if json.Unmarshal(text, into) != nil { // its error may quote the lead
+		return errors.New("a recorded lead is not as this program writes it")
 	}
 	return nil
 }
@@ -62,7 +62,7 @@ func (l *Ledger) Arm(ctx context.Context, d importer.Drop, run, holder int64, it
 			UPDATE rows r SET state = 'armed', attempt = u.attempt + 1, reason = '', holder = $3, run_id = $4,
 				answer_by = clock_timestamp() + $5::interval
 			FROM unnest($6::int[], $7::smallint[]) AS u (record, attempt)
-			WHERE r.month = $1 AND r.drop_id = $2 AND r.record = u.record
+			WHERE r.month = $1 AND r.drop_id = $2 AND r.record = ANY ($6) AND r.record = u.record
 				AND (r.state = 'pending' AND r.attempt = u.attempt
 					OR r.state = 'armed' AND r.attempt = u.attempt + 1 AND r.holder = $3)
 			RETURNING r.record`
@@ -93,15 +93,23 @@ func (l *Ledger) Arm(ctx context.Context, d importer.Drop, run, holder int64, it
 // Settle implements importer.Attempts. It does not wait for the disk: a settle
 // that is lost in a crash leaves its rows armed, to be asked about.
 func (l *Ledger) Settle(ctx context.Context, d importer.Drop, run, holder int64, calls int, list []importer.Settlement) (missed []int, err error) {
+	// The states that a row may go to, from armed, from unknown, and from
+	// unknown by its own call's late answer. An armed row is its holder's until
+	// its call has ended. The records stand there twice so that the index is
+	// searched for them whatever PostgreSQL believes about the table.
 	const settle = `
 		UPDATE rows r SET state = u.state::row_state, reason = u.reason, note = u.note,
 			lead_id = nullif(u.lead_id, 0), lost = r.lost + u.lost::int
 		FROM unnest($3::int[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::bool[])
 			AS u (record, attempt, was, state, reason, lead_id, note, lost)
-		WHERE r.month = $1 AND r.drop_id = $2 AND r.record = u.record AND r.attempt = u.attempt
-			AND (r.state = u.was::row_state
-				OR r.state = 'unknown' AND u.state IN ('succeeded', 'rejected', 'duplicate'))
-			AND (u.state <> 'unknown' OR r.holder = $11 OR r.answer_by < clock_timestamp())
+		WHERE r.month = $1 AND r.drop_id = $2 AND r.record = ANY ($3) AND r.record = u.record AND r.attempt = u.attempt
+			AND (r.state = 'armed' AND u.was = 'armed'
+					AND u.state IN ('succeeded', 'rejected', 'failed', 'duplicate', 'unknown', 'pending')
+					AND (r.holder = $11 OR u.state = 'unknown' AND r.answer_by < clock_timestamp())
+				OR r.state = 'unknown' AND u.was = 'unknown'
+					AND u.state IN ('succeeded', 'rejected', 'failed', 'duplicate', 'pending', 'review')
+				OR r.state = 'unknown' AND u.was = 'armed' AND r.holder = $11
+					AND u.state IN ('succeeded', 'rejected', 'duplicate'))
 		RETURNING r.record`
 	list = slices.Clone(list)
 	slices.SortFunc(list, func(a, b importer.Settlement) int { return a.Record - b.Record })
@@ -170,7 +178,7 @@ func missing(ctx context.Context, tx pgx.Tx, d importer.Drop, list []importer.Se
 	const query = `
 		SELECT u.record
 		FROM unnest($3::int[], $4::smallint[], $5::text[]) AS u (record, attempt, state)
-		LEFT JOIN rows r ON r.month = $1 AND r.drop_id = $2 AND r.record = u.record AND r.attempt = u.attempt AND r.state = u.state::row_state
+		LEFT JOIN rows r ON r.month = $1 AND r.drop_id = $2 AND r.record = ANY ($3) AND r.record = u.record AND r.attempt = u.attempt AND r.state = u.state::row_state
 		WHERE r.record IS NULL`
 	u := columnsOf(rest)
 	rows, err := tx.Query(ctx, query, d.Month, d.ID, u.records, u.attempts, u.to)
@@ -198,8 +206,12 @@ func release(ctx context.Context, tx pgx.Tx, d importer.Drop, list []importer.Se
 			WHERE r.month = heir.month AND r.drop_id = heir.drop_id AND r.record = heir.record AND r.state = 'duplicate'
 			RETURNING r.claim, r.drop_id, r.record`
 		handOver = `UPDATE claims SET drop_id = $2, record = $3, claimed_at = now() WHERE key = $1`
-		reopen   = `UPDATE drops SET state = 'importing', finished = NULL WHERE id = $1 AND state = 'done'`
-		drop     = `DELETE FROM claims WHERE key = ANY ($1::uuid[])`
+		// Whoever closes the drop comes before this lock, and reopen sees it
+		// done, or after our commit, and sees the pending row. Recording and
+		// leases go on beside it.
+		lockDrops = `SELECT id FROM drops WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE`
+		reopen    = `UPDATE drops SET state = 'importing', finished = NULL WHERE id = ANY ($1) AND state = 'done'`
+		drop      = `DELETE FROM claims WHERE key = ANY ($1::uuid[])`
 	)
 	var ended []int
 	for _, s := range list {
@@ -232,14 +244,18 @@ func release(ctx context.Context, tx pgx.Tx, d importer.Drop, list []importer.Se
 	if err != nil {
 		return err
 	}
+	var drops []int64
 	for _, h := range heirs {
 		if _, err := tx.Exec(ctx, handOver, h.key, h.drop, h.record); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, reopen, h.drop); err != nil {
+		drops = append(drops, h.drop)
+		keys = slices.DeleteFunc(keys, func(k [16]byte) bool { return k == h.key })
+	}
+	for _, q := range []string{lockDrops, reopen} {
+		if _, err := tx.Exec(ctx, q, drops); err != nil {
 			return err
 		}
-		keys = slices.DeleteFunc(keys, func(k [16]byte) bool { return k == h.key })
 	}
 	_, err = tx.Exec(ctx, drop, keys)
 	return err
@@ -247,13 +263,17 @@ func release(ctx context.Context, tx pgx.Tx, d importer.Drop, list []importer.Se
 
 // Ours implements importer.Attempts.
 func (l *Ledger) Ours(ctx context.Context, dialer, listID string, limit int) ([]importer.OwnLead, error) {
+	// Drop by drop from the newest on, so that it ends with the first rows that fit.
 	const query = `
-		SELECT d.id, d.sha256, d.feed, r.record, r.lead_id, r.attempt, w.lead
-		FROM drops d
-		JOIN rows r ON r.month = d.month AND r.drop_id = d.id
-		JOIN row_data w ON w.month = r.month AND w.drop_id = r.drop_id AND w.record = r.record
-		WHERE d.dialer = $1 AND r.state = 'succeeded' AND w.lead ->> 'list_id' = $2
-		ORDER BY d.id DESC, r.record DESC LIMIT $3`
+		SELECT d.id, d.sha256, d.feed, o.record, o.lead_id, o.attempt, o.lead
+		FROM drops d, LATERAL (
+			SELECT r.record, r.lead_id, r.attempt, w.lead
+			FROM rows r JOIN row_data w USING (month, drop_id, record)
+			WHERE r.month = d.month AND r.drop_id = d.id AND r.state = 'succeeded' AND w.lead ->> 'list_id' = $2
+			ORDER BY r.record DESC LIMIT $3
+		) o
+		WHERE d.dialer = $1
+		ORDER BY d.id DESC, o.record DESC LIMIT $3`
 	return l.ownLeads(ctx, query, dialer, listID, limit)
 }
 
@@ -298,7 +318,7 @@ func (l *Ledger) NoteRow(ctx context.Context, d importer.Drop, record int, note 
 		UPDATE rows SET note = CASE WHEN note = '' THEN $4 WHEN strpos(note, $4) > 0 THEN note ELSE note || '; ' || $4 END
 		WHERE month = $1 AND drop_id = $2 AND record = $3`
 	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, query, d.Month, d.ID, record, note)
+		_, err := tx.Exec(ctx, query, d.Month, d.ID, record, storable(note))
 		return err
 	})
 }

@@ -35,7 +35,7 @@ func (l *Ledger) OpenDrop(ctx context.Context, d importer.Drop) (importer.Drop, 
 		if err := makePartitions(ctx, tx); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, insert, d.Feed, d.Dialer, d.Name, d.SHA256[:], d.Bytes, d.Settings); err != nil {
+		if _, err := tx.Exec(ctx, insert, d.Feed, d.Dialer, storable(d.Name), d.SHA256[:], d.Bytes, d.Settings); err != nil {
 			return err
 		}
 		d, err = scanDrop(tx.QueryRow(ctx, `SELECT `+dropColumns+` FROM drops WHERE feed = $1 AND sha256 = $2`, d.Feed, d.SHA256[:]))
@@ -96,53 +96,72 @@ func (l *Ledger) CloseDrop(ctx context.Context, id, holder int64, to importer.Dr
 		_, err = tx.Exec(ctx, `
 			UPDATE drops SET state = $2, why = $3, holder = NULL, leased_until = NULL,
 				finished = CASE WHEN $2 = 'done' THEN coalesce(finished, now()) END
-			WHERE id = $1`, id, to, why)
+			WHERE id = $1`, id, to, storable(why))
 		return err
 	})
 	return to, err
 }
 
 // ForgetRows implements importer.Drops.
-func (l *Ledger) ForgetRows(ctx context.Context, d importer.Drop, holder int64, settings string) (forgotten bool, err error) {
+func (l *Ledger) ForgetRows(ctx context.Context, d importer.Drop, holder int64, settings string) (bool, error) {
 	const (
-		reached = `
+		// Nobody may rest on these claims, or inherit one, while we look.
+		lock = `
+			SELECT c.key FROM claims c JOIN rows r ON r.claim = c.key
+			WHERE r.month = $1 AND r.drop_id = $2 ORDER BY c.key FOR UPDATE OF c`
+		restedOn = `
 			SELECT EXISTS (
-				SELECT FROM rows WHERE month = $1 AND drop_id = $2
-					AND (lost > 0 OR state NOT IN ('pending', 'duplicate', 'invalid') OR reason = 'dialer_duplicate'))
-			OR EXISTS (
 				SELECT FROM rows mine
 				JOIN claims c ON c.key = mine.claim AND c.drop_id = mine.drop_id AND c.record = mine.record
 				JOIN rows other ON other.claim = mine.claim AND other.drop_id <> mine.drop_id AND other.state = 'duplicate'
 				WHERE mine.month = $1 AND mine.drop_id = $2)`
 		unclaim = `DELETE FROM claims c USING rows r WHERE r.month = $1 AND r.drop_id = $2 AND c.key = r.claim AND c.drop_id = r.drop_id AND c.record = r.record`
+		forget  = `
+			DELETE FROM rows WHERE month = $1 AND drop_id = $2 AND lost = 0
+				AND (state IN ('pending', 'invalid') OR state = 'duplicate' AND reason = 'already_loaded')`
 	)
-	err = l.tx(ctx, scanWithin, func(ctx context.Context, tx pgx.Tx) error {
-		if err := tx.QueryRow(ctx, `SELECT FROM drops WHERE id = $1 AND holder = $2 FOR UPDATE`, d.ID, holder).Scan(); err != nil {
-			if errors.Is(err, pgx.ErrNoRows) {
-				return importer.ErrLeaseLost
-			}
+	errReached := errors.New("a row has reached the dialer")
+	err := l.tx(ctx, scanWithin, func(ctx context.Context, tx pgx.Tx) error {
+		var recorded int64
+		err := tx.QueryRow(ctx, `SELECT recorded FROM drops WHERE id = $1 AND holder = $2 FOR UPDATE`, d.ID, holder).Scan(&recorded)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return importer.ErrLeaseLost
+		}
+		if err != nil {
 			return err
 		}
-		var has bool
-		if err := tx.QueryRow(ctx, reached, d.Month, d.ID).Scan(&has); err != nil || has {
-			forgotten = false
+		if _, err := tx.Exec(ctx, lock, d.Month, d.ID); err != nil {
 			return err
 		}
-		for _, q := range []string{
-			unclaim,
-			`DELETE FROM rows WHERE month = $1 AND drop_id = $2`,
-			`DELETE FROM row_data WHERE month = $1 AND drop_id = $2`,
-			`DELETE FROM attempts WHERE month = $1 AND drop_id = $2`,
-		} {
-			if _, err := tx.Exec(ctx, q, d.Month, d.ID); err != nil {
+		var rested bool
+		if err := tx.QueryRow(ctx, restedOn, d.Month, d.ID).Scan(&rested); err != nil {
+			return err
+		}
+		if rested {
+			return errReached
+		}
+		if _, err := tx.Exec(ctx, unclaim, d.Month, d.ID); err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, forget, d.Month, d.ID)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() != recorded { // the others have reached the dialer
+			return errReached
+		}
+		for _, table := range []string{"row_data", "attempts"} {
+			if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE month = $1 AND drop_id = $2`, d.Month, d.ID); err != nil {
 				return err
 			}
 		}
-		forgotten = true
-		_, err := tx.Exec(ctx, `UPDATE drops SET recorded = 0, complete = false, settings = $2 WHERE id = $1`, d.ID, settings)
+		_, err = tx.Exec(ctx, `UPDATE drops SET state = 'spooled', finished = NULL, recorded = 0, complete = false, settings = $2 WHERE id = $1`, d.ID, settings)
 		return err
 	})
-	return forgotten, err
+	if errors.Is(err, errReached) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Unfinished implements importer.Drops.

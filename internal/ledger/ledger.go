@@ -48,6 +48,7 @@ func Open(ctx context.Context, dsn string) (*Ledger, error) {
 	}
 	cfg.ConnConfig.ConnectTimeout = connectWithin
 	cfg.ConnConfig.RuntimeParams["application_name"] = "importer"
+	cfg.AfterConnect = durable
 	cfg.MaxConns = max(cfg.MaxConns, 8)
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -60,6 +61,13 @@ func Open(ctx context.Context, dsn string) (*Ledger, error) {
 			cfg.ConnConfig.Host, cfg.ConnConfig.Port, classify(ctx, err))
 	}
 	return l, nil
+}
+
+// durable makes commits wait for the disk even where the database or the role
+// is set up not to: what is recorded and armed must outlive a crash.
+func durable(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
+	return err
 }
 
 // Close gives the connections back.
@@ -156,14 +164,16 @@ func (l *Ledger) Unlock(ctx context.Context, fingerprint string) error {
 }
 
 // tx runs work in a transaction, and again when PostgreSQL broke it off for
-// the sake of another one.
+// the sake of another one. Whatever the database's default is, each statement
+// must see what was committed before it began: after waiting for a lock we
+// look again.
 func (l *Ledger) tx(ctx context.Context, within time.Duration, work func(context.Context, pgx.Tx) error) error {
 	const tries = 10
 	backoff := retry.WithMaxRetries(tries, retry.WithJitterPercent(50, retry.NewConstant(20*time.Millisecond)))
 	return retry.Do(ctx, backoff, func(outer context.Context) error {
 		ctx, cancel := context.WithTimeout(outer, within)
 		defer cancel()
-		err := pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error { return work(ctx, tx) })
+		err := pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error { return work(ctx, tx) })
 		var pg *pgconn.PgError
 		if errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01") {
 			return retry.RetryableError(classify(outer, err))
@@ -179,10 +189,12 @@ func classify(ctx context.Context, err error) error {
 	var network net.Error
 	var connect *pgconn.ConnectError
 	switch {
-	case err == nil || ctx.Err() != nil:
-		return err
+	case err == nil:
+		return nil
 	case errors.As(err, &pg):
 		return classifyPg(pg)
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return context.Cause(ctx)
 	case errors.As(err, &connect):
 		return fmt.Errorf("%w: no connection", importer.ErrUnavailable)
 	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
@@ -201,9 +213,9 @@ func classifyPg(pg *pgconn.PgError) error {
 		return fmt.Errorf("the ledger refuses: %s (SQLSTATE %s)", pg.Message, pg.Code)
 	case strings.HasPrefix(pg.Code, "53"):
 		return fmt.Errorf("%w: PostgreSQL is out of resources, such as disk space or connections (SQLSTATE %s)", importer.ErrUnavailable, pg.Code)
-	case strings.HasPrefix(pg.Code, "08"), strings.HasPrefix(pg.Code, "57P"), pg.Code == "25006":
-		return fmt.Errorf("%w: PostgreSQL is stopping, starting or read-only (SQLSTATE %s)", importer.ErrUnavailable, pg.Code)
-	case strings.HasPrefix(pg.Code, "40"):
+	case strings.HasPrefix(pg.Code, "08"), strings.HasPrefix(pg.Code, "57"), pg.Code == "25006", pg.Code == "25P03":
+		return fmt.Errorf("%w: PostgreSQL is stopping, starting or read-only, or has ended the session (SQLSTATE %s)", importer.ErrUnavailable, pg.Code)
+	case strings.HasPrefix(pg.Code, "40"), pg.Code == "55P03":
 		return fmt.Errorf("%w: too many transactions at once (SQLSTATE %s)", importer.ErrUnavailable, pg.Code)
 	default:
 		return fmt.Errorf("the ledger refused a statement (SQLSTATE %s, table %q, constraint %q)", pg.Code, pg.TableName, pg.ConstraintName)

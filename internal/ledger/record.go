@@ -24,12 +24,12 @@ type claimed struct {
 // Record implements importer.Claims.
 func (l *Ledger) Record(ctx context.Context, d importer.Drop, run, holder int64, first int, rows []importer.NewRow, last bool, window time.Duration) (out []importer.Recorded, err error) {
 	const fence = `
-		UPDATE drops SET recorded = recorded + $4, complete = $5, state = 'importing', finished = NULL,
-			settings = $6, header = CASE WHEN recorded = 0 THEN $7::text[] ELSE header END
+		UPDATE drops SET recorded = recorded + $4, complete = $5, state = 'importing', why = '', finished = NULL,
+			header = CASE WHEN recorded = 0 THEN $6::text[] ELSE header END
 		WHERE id = $1 AND holder = $2 AND recorded = $3 AND NOT complete`
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		out = nil
-		tag, err := tx.Exec(ctx, fence, d.ID, holder, first, len(rows), last, d.Settings, clean(d.Header))
+		tag, err := tx.Exec(ctx, fence, d.ID, holder, first, len(rows), last, clean(d.Header))
 		if err != nil {
 			return err
 		}
@@ -72,13 +72,18 @@ func recordedBefore(ctx context.Context, tx pgx.Tx, d importer.Drop, holder int6
 	})
 }
 
+// claims tells whether a row claims an identity.
+func claims(row importer.NewRow) bool {
+	return row.Refusal == nil && row.Claim != importer.ClaimKey{}
+}
+
 // claim takes the batch's keys, or finds out who holds them: every key of the
 // batch is in the answer. Keys go to PostgreSQL in sorted order: batches that
 // lock the same keys in different orders would deadlock.
 func claim(ctx context.Context, tx pgx.Tx, d importer.Drop, batch []importer.NewRow, window time.Duration) (map[importer.ClaimKey]claimed, error) {
 	wanted := map[importer.ClaimKey]int{} // the batch's first row with each key
 	for _, row := range batch {
-		if _, twice := wanted[row.Claim]; row.Refusal == nil && !twice {
+		if _, twice := wanted[row.Claim]; claims(row) && !twice {
 			wanted[row.Claim] = row.Record
 		}
 	}
@@ -190,9 +195,11 @@ func insert(ctx context.Context, tx pgx.Tx, d importer.Drop, run int64, batch []
 		case row.Refusal != nil:
 			state, reason, note = importer.Invalid, row.Refusal.Reason, row.Refusal.Detail
 		default:
-			key = [16]byte(row.Claim)
-			if by := holders[row.Claim]; by.Drop != d.ID || by.Record != row.Record {
-				state, reason, dupDrop, dupRecord = importer.Duplicate, importer.ReasonAlreadyLoaded, by.Drop, by.Record
+			if claims(row) {
+				key = [16]byte(row.Claim)
+				if by := holders[row.Claim]; by.Drop != d.ID || by.Record != row.Record {
+					state, reason, dupDrop, dupRecord = importer.Duplicate, importer.ReasonAlreadyLoaded, by.Drop, by.Record
+				}
 			}
 			text, err := json.Marshal(row.Lead)
 			if err != nil {

@@ -55,7 +55,7 @@ func (c counts) load() importer.Counts {
 func (l *Ledger) FinishRun(ctx context.Context, run int64, s importer.Summary, cause error) error {
 	text := ""
 	if cause != nil {
-		text = cause.Error()
+		text = storable(cause.Error())
 	}
 	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		for _, d := range s.Drops {
@@ -67,8 +67,8 @@ func (l *Ledger) FinishRun(ctx context.Context, run int64, s importer.Summary, c
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, `UPDATE runs SET finished = now(), calls = $2, seconds = $3, error = $4, alarms = coalesce($5::text[], '{}') WHERE id = $1`,
-			run, s.Calls, s.Seconds, text, s.Alarms)
+		_, err := tx.Exec(ctx, `UPDATE runs SET finished = now(), calls = $2, seconds = $3, error = $4, alarms = $5 WHERE id = $1`,
+			run, s.Calls, s.Seconds, text, clean(s.Alarms))
 		return err
 	})
 }

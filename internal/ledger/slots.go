@@ -11,11 +11,13 @@ import (
 	"importer/internal/importer"
 )
 
-// block is one holder's share of a dialer's calls in flight.
-type block struct {
-	holder            int64
-	want, most, count int
-	until             time.Time
+// Block is one holder's share of a dialer's calls in flight.
+type Block struct {
+	Holder int64
+	Want   int       // how many it would use
+	Most   int       // its own configured limit for the dialer
+	Count  int       // how many it keeps others from using
+	Until  time.Time // its lease's end
 }
 
 // LeaseSlots implements importer.Slots.
@@ -40,47 +42,48 @@ func (l *Ledger) LeaseSlots(ctx context.Context, dialer string, holder int64, wa
 		if err != nil {
 			return err
 		}
-		others, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (b block, err error) {
-			return b, row.Scan(&b.holder, &b.want, &b.most, &b.count, &b.until)
+		others, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (b Block, err error) {
+			return b, row.Scan(&b.Holder, &b.Want, &b.Most, &b.Count, &b.Until)
 		})
 		if err != nil {
 			return err
 		}
-		g.Count = share(block{holder: holder, want: want, most: limit}, inUse, others)
-		if g.Count == 0 {
-			for _, o := range others {
-				if o.until.After(g.Until) {
-					g.Until = o.until
-				}
-			}
-		}
-		_, err = tx.Exec(ctx, write, dialer, holder, want, limit, g.Count, ttl)
+		g = Share(Block{Holder: holder, Want: want, Most: limit}, others)
+		_, err = tx.Exec(ctx, write, dialer, holder, want, limit, max(g.Count, inUse), ttl)
 		return err
 	})
 	return g, err
 }
 
-// share is what a holder may have: its fair part of the lowest limit, as far
-// as the others have left it free, and never less than what it has in use.
-func share(mine block, inUse int, others []block) int {
-	limit, taken := mine.most, 0
-	all := append([]block{mine}, others...)
+// Share is what a holder may have: its fair part of the lowest limit, as far
+// as the others have left it free. A holder that has more in use lets it run
+// out, and keeps others from using it meanwhile.
+func Share(mine Block, others []Block) (g importer.SlotGrant) {
+	limit, taken := mine.Most, 0
+	all := append([]Block{mine}, others...)
 	for _, o := range others {
-		limit = min(limit, o.most)
-		taken += o.count
+		limit = min(limit, o.Most)
+		taken += o.Count
+		if o.Until.After(g.Until) {
+			g.Until = o.Until
+		}
 	}
 	// Who wants little gets it, who wants much shares the rest evenly; what
 	// cannot be divided goes to those who have been there longest.
-	slices.SortFunc(all, func(a, b block) int {
-		return cmp.Or(cmp.Compare(a.want, b.want), cmp.Compare(b.holder, a.holder))
+	slices.SortFunc(all, func(a, b Block) int {
+		return cmp.Or(cmp.Compare(a.Want, b.Want), cmp.Compare(b.Holder, a.Holder))
 	})
 	left := limit
 	for i, b := range all {
-		part := min(b.want, left/(len(all)-i))
-		if b.holder == mine.holder {
-			return max(inUse, min(part, limit-taken))
+		part := min(b.Want, left/(len(all)-i))
+		if b.Holder == mine.Holder {
+			g.Count = max(0, min(part, limit-taken))
+			break
 		}
 		left -= part
 	}
-	return inUse
+	if g.Count > 0 {
+		g.Until = time.Time{}
+	}
+	return g
 }

@@ -191,7 +191,7 @@ func (p place) postmaster() (int, error) {
 	first, _, _ := strings.Cut(string(b), "\n")
 	pid, err := strconv.Atoi(strings.TrimSpace(first))
 	if err != nil || !strings.Contains(commandLine(pid), p.path(dataDir)) {
-		return 0, nil
+		return 0, nil //nolint:nilerr // what is no process number names no process
 	}
 	return pid, nil
 }
@@ -219,7 +219,7 @@ func (p place) server(binDir string, lock *os.File) *exec.Cmd {
 	for _, s := range settings {
 		args = append(args, "-c", s)
 	}
-	cmd := exec.Command(filepath.Join(binDir, "postgres"), args...)
+	cmd := exec.Command(filepath.Join(binDir, "postgres"), args...) //nolint:noctx // it is stopped by signals, gently first
 	cmd.Dir = p.path(dataDir)
 	cmd.Env = environment()
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr

@@ -115,7 +115,7 @@ func (s *Server) Close() error {
 // awaitStop returns when the supervisor is gone, or when somebody else uses
 // the server.
 func (s *Server) awaitStop() error {
-	for deadline := time.Now().Add(closePatience); time.Now().Before(deadline); time.Sleep(pollEvery) {
+	for deadline := time.Now().Add(closePatience); time.Now().Before(deadline); time.Sleep(pollEvery) { //nolint:forbidigo // a lock can only be asked again
 		gone, err := s.place.tryLock(supervisorLock, syscall.LOCK_EX)
 		if err != nil {
 			return err
@@ -216,7 +216,7 @@ func (s *Server) launch(ctx context.Context, o Options, lock *os.File) error {
 		return err
 	}
 	args := append(append([]string{}, o.Command[1:]...), superviseArgs(p, binDir)...)
-	cmd := exec.Command(o.Command[0], args...)
+	cmd := exec.Command(o.Command[0], args...) //nolint:noctx // it outlives this call, and this process
 	cmd.Dir = p.home
 	cmd.Env = environment()
 	cmd.Stdout, cmd.Stderr = log, log

@@ -58,7 +58,7 @@ func findPlace(stateDir string, say func(string)) (place, error) {
 		}
 		if owner.uid == 0 {
 			// Others may pass, not look; whatever the umask was.
-			if err := os.Chmod(home, 0o711); err != nil {
+			if err := os.Chmod(home, 0o711); err != nil { //nolint:gosec // passing through shows nothing
 				return place{}, err
 			}
 		}
@@ -126,7 +126,7 @@ func makeHome(stateDir, link string, say func(string)) error {
 		return nil
 	}
 
-	if err := os.MkdirAll(elsewhere, 0o711); err != nil {
+	if err := os.MkdirAll(elsewhere, 0o711); err != nil { //nolint:gosec // passing through shows nothing
 		return fmt.Errorf("the ledger cannot stay in %s, which the user %s that PostgreSQL runs as cannot reach, and its folder elsewhere cannot be made: %w", stateDir, acct.name(), err)
 	}
 	name := digest(stateDir) + "-"

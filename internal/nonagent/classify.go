@@ -3,6 +3,7 @@ package nonagent
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,7 +48,7 @@ func classify(r reply, call *importer.Call) importer.Answer {
 	first, notes, rest := decisive(r.body, "add_lead")
 	if data, ok := strings.CutPrefix(first.text, addLeadSuccess); ok && first.ended {
 		a := added(r.host, strings.Split(data, "|"), call)
-		a.Notes = append(notes, notesAfter(rest, "add_lead")...)
+		a.Notes = slices.Concat(notes, notesAfter(rest, "add_lead"))
 		return a
 	}
 	if f, ok := stopLine(first, "add_lead", ""); ok {

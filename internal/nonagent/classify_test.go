@@ -265,7 +265,7 @@ func TestRecordedAnswersOfARealDialer(t *testing.T) {
 		case r.rows == 1 && a.Verdict != importer.VerdictAdded:
 			// The recording went to list 999, which we refuse to send to.
 			require.Equal(t, ReasonAnswerMismatch, a.Reason, said)
-			require.True(t, len(call.Lead.ListID) < 3, said)
+			require.Less(t, len(call.Lead.ListID), 3, said)
 		case r.rows == 1:
 			require.Contains(t, r.body, fmt.Sprintf("|%d|", a.LeadID), said)
 		case r.body == "":

@@ -28,7 +28,8 @@ const (
 	ReasonUnsafeList importer.Reason = "unsafe_list"
 )
 
-// ReasonDialerDuplicate: the dialer's own duplicate check found the number.
+// ReasonDialerDuplicate means that the dialer's own duplicate check found the
+// number.
 const ReasonDialerDuplicate = importer.ReasonDialerDuplicate
 
 // Stop: every further call would fail the same way, and nothing was added.

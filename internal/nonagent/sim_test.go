@@ -15,7 +15,7 @@ import (
 func simulated(t *testing.T, o dialersim.Options) (*dialersim.Server, *nonagent.Client) {
 	t.Helper()
 	o.Password = "secret1"
-	sim, err := dialersim.Start("", o)
+	sim, err := dialersim.Start(o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, sim.Close()) })
 	c, err := nonagent.New(nonagent.Options{

@@ -47,9 +47,16 @@ type object struct {
 	Calls    int                      `json:"calls"`
 	Seconds  float64                  `json:"seconds"`
 	Reasons  map[string]int           `json:"reasons"` // "OUTCOME reason": rows
+	Stopped  *stopped                 `json:"stopped,omitempty"`
 	Alarms   []string                 `json:"alarms,omitempty"`
 	Drops    []dropObject             `json:"drops"`
 	History  *history                 `json:"history,omitempty"` // of a run that is looked at afterwards
+}
+
+// stopped is why a run ended before it had done all it could.
+type stopped struct {
+	Reason importer.Reason `json:"reason,omitempty"`
+	Why    string          `json:"why"`
 }
 
 type history struct {
@@ -86,6 +93,9 @@ func runObject(s importer.Summary) object {
 	o := object{
 		Run: s.Run, Feed: s.Feed, Rows: c.Rows(), Outcomes: outcomes(c), Pending: c.Outcome(importer.OutcomePending),
 		Calls: s.Calls, Seconds: s.Seconds, Reasons: map[string]int{}, Alarms: s.Alarms, Drops: []dropObject{},
+	}
+	if s.Why != "" {
+		o.Stopped = &stopped{Reason: s.Stopped, Why: s.Why}
 	}
 	for _, l := range lines(c) {
 		if l.Reason != "" {
@@ -154,7 +164,7 @@ func Run(w io.Writer, f Format, s importer.Summary) error {
 	if err := countsTable(w, c); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(w, "Run %d of feed %s: %d rows, %d calls in %s%s\n", s.Run, s.Feed, c.Rows(), s.Calls, took(s.Seconds), rate); err != nil {
+	if _, err := fmt.Fprintf(w, "Run %d of feed %s: %s, %s in %s%s\n", s.Run, s.Feed, rows(c.Rows()), some(s.Calls, "call"), took(s.Seconds), rate); err != nil {
 		return err
 	}
 	for _, a := range s.Alarms {
@@ -173,13 +183,13 @@ func dropSentence(d importer.DropSummary) string {
 	case d.Drop.State == importer.DropHeld:
 		return fmt.Sprintf("%s is held, nothing was imported: %s", name, d.Drop.Why)
 	case d.Drop.State == importer.DropFailed:
-		return fmt.Sprintf("%s could not be read, nothing was imported: %s", name, d.Drop.Why)
+		return fmt.Sprintf("%s could not be read, nothing was imported", name)
 	case d.Drop.State == importer.DropDone && d.Counts.Rows() == 0:
 		return name + " has no rows"
 	case d.Drop.State == importer.DropDone:
 		return name + " is done"
 	default:
-		return fmt.Sprintf("%s is unfinished: %d rows are pending, the feed's next start goes on", name, pending)
+		return fmt.Sprintf("%s is unfinished: %s pending, the feed's next start goes on", name, rows(pending))
 	}
 }
 
@@ -207,6 +217,15 @@ func newTable(header ...any) table.Writer {
 	t.SetStyle(style)
 	t.AppendHeader(header)
 	return t
+}
+
+func rows(n int) string { return some(n, "row") }
+
+func some(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func took(seconds float64) string {

@@ -92,6 +92,9 @@ func (s Spool) fill(ctx context.Context, tmp *os.File, name string, r io.Reader)
 // it is no regular file, or changes while it is copied.
 func (s Spool) PutFile(ctx context.Context, path string) (Spooled, error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Spooled{}, fmt.Errorf("there is no such file, check the name and the folder: %w", err)
+	}
 	if err != nil {
 		return Spooled{}, fmt.Errorf("looking at the file: %w", err)
 	}

@@ -173,7 +173,7 @@ func TestWhatIsNoFileIsRefusedWithoutWaiting(t *testing.T) {
 	dir := t.TempDir()
 	fifo := filepath.Join(dir, "fifo")
 	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
-	socketDir, err := os.MkdirTemp("", "spool")
+	socketDir, err := os.MkdirTemp("", "spool") //nolint:usetesting // a socket's path must be short
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(socketDir)) })
 	socket := filepath.Join(socketDir, "s")
@@ -199,7 +199,7 @@ func TestAFileThatIsStillWrittenIsRefused(t *testing.T) {
 		},
 		"cut":      func(path string) error { return os.Truncate(path, 3) },
 		"touched":  func(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(1, 0)) },
-		"replaced": func(path string) error { return replace(path) },
+		"replaced": replace,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -4,12 +4,11 @@ package ledgertest
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
 	"importer/internal/importer"
+	"importer/internal/ledger"
 )
 
 // Fake is a ledger in memory: every call is one transaction. Its clock is
@@ -19,7 +18,7 @@ type Fake struct {
 	runs   int64
 	drops  []*fakeDrop
 	claims map[importer.ClaimKey]fakeClaim
-	slots  map[string]map[int64]fakeBlock
+	slots  map[string]map[int64]ledger.Block
 	calls  map[int64]int
 	ended  map[int64]string
 }
@@ -51,16 +50,11 @@ type fakeClaim struct {
 	at time.Time
 }
 
-type fakeBlock struct {
-	want, most, count int
-	until             time.Time
-}
-
 // NewFake makes an empty ledger.
 func NewFake() *Fake {
 	return &Fake{
 		claims: map[importer.ClaimKey]fakeClaim{},
-		slots:  map[string]map[int64]fakeBlock{},
+		slots:  map[string]map[int64]ledger.Block{},
 		calls:  map[int64]int{},
 		ended:  map[int64]string{},
 	}
@@ -168,17 +162,18 @@ func (f *Fake) ForgetRows(_ context.Context, drop importer.Drop, holder int64, s
 		}
 	}
 	d.rows, d.Recorded, d.Complete, d.Settings = map[int]*fakeRow{}, 0, false, settings
+	d.State, d.Finished = importer.DropSpooled, time.Time{}
 	return true, nil
 }
 
 func (f *Fake) othersRestOn(d *fakeDrop, r *fakeRow) bool {
 	c, ok := f.claims[r.Claim]
-	if !ok || r.Refusal != nil || c.RowRef != (importer.RowRef{Drop: d.ID, Record: r.Record}) {
+	if !ok || c.RowRef != (importer.RowRef{Drop: d.ID, Record: r.Record}) {
 		return false
 	}
 	for _, other := range f.drops {
 		for _, o := range other.rows {
-			if other != d && o.Claim == r.Claim && o.Refusal == nil && o.state == importer.Duplicate {
+			if other != d && o.Claim == r.Claim && o.state == importer.Duplicate {
 				return true
 			}
 		}
@@ -198,236 +193,31 @@ func (f *Fake) Unfinished(_ context.Context, feed string) (out []importer.Drop, 
 	return out, nil
 }
 
-// Record implements importer.Claims.
-func (f *Fake) Record(_ context.Context, drop importer.Drop, _, holder int64, first int, rows []importer.NewRow, last bool, window time.Duration) ([]importer.Recorded, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	d := f.drop(drop.ID)
-	var out []importer.Recorded
-	if d.holder == holder && d.Recorded == first+len(rows) && d.Complete == last && (len(rows) > 0 || last) {
-		for _, r := range rows { // made before
-			out = append(out, importer.Recorded{Record: r.Record, State: d.rows[r.Record].state})
-		}
-		return out, nil
-	}
-	if d.holder != holder || d.Recorded != first || d.Complete {
-		return nil, importer.ErrLeaseLost
-	}
-	if first == 0 {
-		d.Header = drop.Header
-	}
-	for _, n := range rows {
-		r := &fakeRow{NewRow: n, state: importer.Pending}
-		me, now := importer.RowRef{Drop: d.ID, Record: n.Record}, time.Now()
-		held, taken := f.claims[n.Claim]
-		switch {
-		case n.Refusal != nil:
-			r.state, r.reason, r.note = importer.Invalid, n.Refusal.Reason, n.Refusal.Detail
-		case taken && (window == 0 || held.at.Add(window).After(now) || held.at.Equal(now)):
-			r.state, r.reason, r.dup = importer.Duplicate, importer.ReasonAlreadyLoaded, held.RowRef
-		default:
-			f.claims[n.Claim] = fakeClaim{me, now}
-		}
-		d.rows[n.Record] = r
-		out = append(out, importer.Recorded{Record: n.Record, State: r.state})
-	}
-	d.Recorded, d.Complete, d.State, d.Settings, d.Finished = first+len(rows), last, importer.DropImporting, drop.Settings, time.Time{}
-	return out, nil
-}
-
-// Claimed implements importer.Claims.
-func (f *Fake) Claimed(_ context.Context, keys []importer.ClaimKey, window time.Duration) (map[importer.ClaimKey]importer.RowRef, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	held := map[importer.ClaimKey]importer.RowRef{}
-	for _, k := range keys {
-		if c, ok := f.claims[k]; ok && (window == 0 || c.at.Add(window).After(time.Now())) {
-			held[k] = c.RowRef
-		}
-	}
-	return held, nil
-}
-
-func (d *fakeDrop) sorted() []int { return slices.Sorted(maps.Keys(d.rows)) }
-
-// Open implements importer.Attempts.
-func (f *Fake) Open(_ context.Context, drop importer.Drop, after, limit int) (out []importer.Item, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	d := f.drop(drop.ID)
-	for _, record := range d.sorted() {
-		r := d.rows[record]
-		if record <= after || r.state.Outcome() != importer.OutcomePending || len(out) == limit {
-			continue
-		}
-		it := importer.Item{Record: record, State: r.state, Attempt: r.attempt, Lost: r.lost, Lead: r.Lead}
-		if !r.answerBy.IsZero() {
-			it.AnswerIn = time.Until(r.answerBy)
-		}
-		out = append(out, it)
-	}
-	return out, nil
-}
-
-// Arm implements importer.Attempts.
-func (f *Fake) Arm(_ context.Context, drop importer.Drop, _, holder int64, items []importer.Item, sendWithin, timeout time.Duration) (armed []int, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	d := f.drop(drop.ID)
-	for _, it := range items {
-		r := d.rows[it.Record]
-		fresh := r.state == importer.Pending && r.attempt == it.Attempt
-		again := r.state == importer.Armed && r.attempt == it.Attempt+1 && r.holder == holder
-		if !fresh && !again {
-			continue
-		}
-		r.state, r.attempt, r.reason, r.holder = importer.Armed, it.Attempt+1, "", holder
-		r.answerBy = time.Now().Add(sendWithin + timeout)
-		armed = append(armed, it.Record)
-	}
-	return armed, nil
-}
-
-// Settle implements importer.Attempts.
-func (f *Fake) Settle(_ context.Context, drop importer.Drop, run, holder int64, calls int, list []importer.Settlement) (missed []int, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	d := f.drop(drop.ID)
-	applied := 0
-	for _, s := range list {
-		r := d.rows[s.Record]
-		late := r.state == importer.Unknown && (s.To == importer.Succeeded || s.To == importer.Rejected || s.To == importer.Duplicate)
-		mayLose := s.To != importer.Unknown || r.holder == holder || r.answerBy.Before(time.Now())
-		switch {
-		case r.attempt == s.Attempt && (r.state == s.From || late) && mayLose:
-		case r.attempt == s.Attempt && r.state == s.To: // made before
-			continue
-		default:
-			missed = append(missed, s.Record)
-			continue
-		}
-		applied++
-		r.state, r.reason, r.note, r.leadID = s.To, s.Reason, s.Note, s.LeadID
-		if s.Lost {
-			r.lost++
-		}
-		if s.To == importer.Rejected || s.To == importer.Failed {
-			f.release(d, r)
-		}
-	}
-	if applied > 0 {
-		f.calls[run] += calls
-	}
-	return missed, nil
-}
-
-// release hands a claim to the oldest row that was judged a duplicate.
-func (f *Fake) release(d *fakeDrop, r *fakeRow) {
-	if c, ok := f.claims[r.Claim]; !ok || c.RowRef != (importer.RowRef{Drop: d.ID, Record: r.Record}) {
-		return
-	}
-	delete(f.claims, r.Claim)
-	for _, other := range f.drops {
-		for _, record := range other.sorted() {
-			heir := other.rows[record]
-			if heir.Claim != r.Claim || heir.state != importer.Duplicate || heir.reason != importer.ReasonAlreadyLoaded {
-				continue
-			}
-			heir.state, heir.reason, heir.dup = importer.Pending, "", importer.RowRef{}
-			f.claims[r.Claim] = fakeClaim{importer.RowRef{Drop: other.ID, Record: record}, time.Now()}
-			if other.State == importer.DropDone {
-				other.State, other.Finished = importer.DropImporting, time.Time{}
-			}
-			return
-		}
-	}
-}
-
-// Ours implements importer.Attempts.
-func (f *Fake) Ours(_ context.Context, dialer, listID string, limit int) (own []importer.OwnLead, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, d := range slices.Backward(f.drops) {
-		for _, record := range slices.Backward(d.sorted()) {
-			r := d.rows[record]
-			if d.Dialer == dialer && r.state == importer.Succeeded && r.Lead.ListID == listID && len(own) < limit {
-				own = append(own, d.own(r))
-			}
-		}
-	}
-	return own, nil
-}
-
-// Doubtful implements importer.Audits.
-func (f *Fake) Doubtful(_ context.Context, drop importer.Drop, after, limit int) (own []importer.OwnLead, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	d := f.drop(drop.ID)
-	for _, record := range d.sorted() {
-		r := d.rows[record]
-		if record > after && r.state == importer.Succeeded && r.lost > 0 && len(own) < limit {
-			own = append(own, d.own(r))
-		}
-	}
-	return own, nil
-}
-
-func (d *fakeDrop) own(r *fakeRow) importer.OwnLead {
-	return importer.OwnLead{
-		Drop: d.ID, SHA256: d.SHA256, Feed: d.Feed, Record: r.Record, LeadID: r.leadID,
-		Phone: r.Lead.PhoneNumber, ListID: r.Lead.ListID, Attempt: r.attempt,
-	}
-}
-
-// NoteRow implements importer.Audits.
-func (f *Fake) NoteRow(_ context.Context, drop importer.Drop, record int, note string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.drop(drop.ID).rows[record].note = note
-	return nil
-}
-
-// Tally implements importer.Audits.
-func (f *Fake) Tally(_ context.Context, drop importer.Drop) (importer.Counts, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	c := importer.Counts{}
-	for _, r := range f.drop(drop.ID).rows {
-		c[importer.StateReason{State: r.state, Reason: r.reason}]++
-	}
-	return c, nil
-}
-
-// LeaseSlots implements importer.Slots. Unlike the real ledger it gives what
-// is free without waiting for others to share.
+// LeaseSlots implements importer.Slots.
 func (f *Fake) LeaseSlots(_ context.Context, dialer string, holder int64, want, inUse, limit int, ttl time.Duration) (importer.SlotGrant, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	blocks := f.slots[dialer]
 	if blocks == nil {
-		blocks = map[int64]fakeBlock{}
+		blocks = map[int64]ledger.Block{}
 		f.slots[dialer] = blocks
 	}
-	now, taken := time.Now(), 0
-	var until time.Time
+	now := time.Now()
+	var others []ledger.Block
 	for h, b := range blocks {
 		switch {
-		case h == holder || b.until.Before(now):
+		case h == holder || b.Until.Before(now):
 			delete(blocks, h)
 		default:
-			taken, limit = taken+b.count, min(limit, b.most)
-			if b.until.After(until) {
-				until = b.until
-			}
+			others = append(others, b)
 		}
 	}
 	if want == 0 {
 		return importer.SlotGrant{}, nil
 	}
-	g := importer.SlotGrant{Count: max(inUse, min(want, limit-taken))}
-	if g.Count == 0 {
-		g.Until = until
-	}
-	blocks[holder] = fakeBlock{want: want, most: limit, count: g.Count, until: now.Add(ttl)}
+	mine := ledger.Block{Holder: holder, Want: want, Most: limit, Until: now.Add(ttl)}
+	g := ledger.Share(mine, others)
+	mine.Count = max(g.Count, inUse)
+	blocks[holder] = mine
 	return g, nil
 }

@@ -2,6 +2,7 @@ package dialersim_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -29,7 +30,9 @@ func start(t *testing.T, o dialersim.Options) *dialersim.Server {
 func post(ctx context.Context, t *testing.T, url, params string) (*http.Response, string, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(loginBody+params))
-	require.NoError(t, err)
+	if err != nil {
+		return nil, "", err
+	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
@@ -37,8 +40,7 @@ func post(ctx context.Context, t *testing.T, url, params string) (*http.Response
 		return nil, "", err
 	}
 	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, resp.Body.Close())
-	return resp, string(body), err
+	return resp, string(body), errors.Join(err, resp.Body.Close())
 }
 
 func TestAnAbandonedRequestIsStillExecuted(t *testing.T) {

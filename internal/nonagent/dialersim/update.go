@@ -15,9 +15,10 @@ func updateLead(c *call) {
 	}
 	id, vendorCode, phone := c.param("lead_id", digits), c.param("vendor_lead_code", freeText), c.param("phone_number", digitList)
 	sought := strings.Join([]string{c.userName, id, vendorCode, phone}, "|")
-	if !(strings.Contains(method, "LEAD_ID") && id != "" ||
+	asked := strings.Contains(method, "LEAD_ID") && id != "" ||
 		strings.Contains(method, "VENDOR_LEAD_CODE") && vendorCode != "" ||
-		strings.Contains(method, "PHONE_NUMBER") && phone != "") {
+		strings.Contains(method, "PHONE_NUMBER") && phone != ""
+	if !asked {
 		c.say("ERROR: update_lead NO VALID SEARCH METHOD - ", c.userName, "|", method, "|", id, "|", vendorCode, "|", phone)
 		return
 	}
@@ -41,7 +42,7 @@ func updateLead(c *call) {
 	}
 	for _, l := range found {
 		leadID := strconv.FormatInt(l.ID, 10)
-		goOn := false
+		var goOn bool
 		switch {
 		case c.user.ListRestrict && !c.allowedList(l.ListID):
 			goOn = c.say("ERROR: update_lead NOT AN ALLOWED LIST ID, RESULTS - ", phone, "|", strconv.FormatUint(l.ListID, 10))

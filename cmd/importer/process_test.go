@@ -1,0 +1,297 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"importer/internal/ledger/ledgertest"
+	"importer/internal/nonagent/dialersim"
+)
+
+// impatient is a configuration whose waits are short enough for a test.
+const impatient = `state_dir: ./state
+ledger: {dsn: "${LEDGER}", lease: 1s}
+dialers:
+  main:
+    url: ${DIALER_URL}
+    user: importer
+    password: ${DIALER_PASSWORD}
+    concurrency: 4
+    timeout: 2s
+    send_within: 1s
+    quiescence: 3s
+feeds:
+  acme: {dialer: main, list_id: 101}
+`
+
+// site is a place at which real importers work on a real ledger and a
+// simulated dialer.
+type site struct {
+	dir    string
+	dialer *dialersim.Server
+	env    []string
+	ledger string
+}
+
+func newSite(t *testing.T, config string) *site {
+	t.Helper()
+	s := &site{dir: t.TempDir(), ledger: ledgertest.Database(t)}
+	d, err := dialersim.Start(dialersim.Options{Password: dialerPassword})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	s.dialer = d
+	s.env = append(os.Environ(), "LEDGER="+s.ledger, "DIALER_URL="+d.URL(), "DIALER_PASSWORD="+dialerPassword, "TZ=UTC")
+	s.write(t, "importer.yaml", config)
+	return s
+}
+
+func (s *site) write(t *testing.T, name, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600))
+}
+
+func (s *site) contacts(t *testing.T, name string, rows [][]string) {
+	t.Helper()
+	require.NoError(t, writeContacts(filepath.Join(s.dir, name), rows))
+}
+
+// process is an importer at work.
+type process struct {
+	*exec.Cmd
+	out, err bytes.Buffer
+}
+
+// start starts an importer.
+func (s *site) start(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{Cmd: exec.Command("importer", args...)}
+	p.Dir, p.Env, p.Stdout, p.Stderr = s.dir, s.env, &p.out, &p.err
+	require.NoError(t, p.Start())
+	t.Cleanup(func() {
+		if p.ProcessState == nil {
+			_ = p.Process.Kill()
+			_ = p.Wait()
+		}
+	})
+	return p
+}
+
+// ends waits for an importer and returns its exit status, -1 when it was killed.
+func (p *process) ends(t *testing.T) int {
+	t.Helper()
+	var exit *exec.ExitError
+	if err := p.Wait(); !errors.As(err, &exit) {
+		require.NoError(t, err)
+	}
+	return p.ProcessState.ExitCode()
+}
+
+// result is the object that a run with --json ends with.
+type result struct {
+	Rows, Pending, Calls int
+	Outcomes, Reasons    map[string]int
+}
+
+func (p *process) result(t *testing.T) result {
+	t.Helper()
+	var r result
+	require.NoError(t, json.Unmarshal(p.out.Bytes(), &r), "%s%s", &p.out, &p.err)
+	return r
+}
+
+// at calls what once, when the dialer gets its nth add_lead, which waits with
+// all later ones until release is called.
+func (s *site) at(t *testing.T, nth int) (reached <-chan struct{}, release func()) {
+	t.Helper()
+	arrived, gate := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	s.dialer.SetFault(func(r *dialersim.Request) dialersim.Fault {
+		if r.Function == "add_lead" && r.Nth >= nth {
+			once.Do(func() { close(arrived) })
+			<-gate
+		}
+		return dialersim.Fault{}
+	})
+	release = sync.OnceFunc(func() { close(gate) })
+	t.Cleanup(release)
+	return arrived, release
+}
+
+func TestTwoImportersOnOneFileLoadEachLeadOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, impatient)
+	s.contacts(t, "contacts.csv", contacts())
+	one, two := s.start(t, "import", "contacts.csv", "--feed", "acme", "--json"), s.start(t, "import", "contacts.csv", "--feed", "acme", "--json")
+	require.Zero(t, one.ends(t), &one.err)
+	require.Zero(t, two.ends(t), &two.err)
+
+	a, b := one.result(t), two.result(t)
+	require.Equal(t, contactRows, a.Calls+b.Calls)
+	require.Equal(t, contactRows, a.Outcomes["SUCCESS"]+b.Outcomes["SUCCESS"])
+	require.Equal(t, contactRows, a.Reasons["DUPLICATE already_imported"]+b.Reasons["DUPLICATE already_imported"])
+	s.requireEachLeadOnce(t, contactRows)
+}
+
+func TestTwoImportersOnTwoFilesWithTheSamePeopleLoadEachLeadOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, impatient)
+	s.contacts(t, "contacts.csv", contacts())
+	s.contacts(t, "reordered.csv", shuffled(contacts()))
+	one, two := s.start(t, "import", "contacts.csv", "--feed", "acme", "--json"), s.start(t, "import", "reordered.csv", "--feed", "acme", "--json")
+	require.Zero(t, one.ends(t), &one.err)
+	require.Zero(t, two.ends(t), &two.err)
+
+	require.Equal(t, contactRows, one.result(t).Calls+two.result(t).Calls)
+	require.Equal(t, map[string]int{"succeeded": contactRows, "duplicate": contactRows}, s.states(t))
+	s.requireEachLeadOnce(t, contactRows)
+}
+
+func TestKilledImportGoesOnWithTheSameCommand(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, impatient)
+	s.contacts(t, "contacts.csv", contacts())
+	const nth = 60
+	reached, release := s.at(t, nth)
+	first := s.start(t, "import", "contacts.csv", "--feed", "acme")
+	<-reached
+	require.NoError(t, first.Process.Kill())
+	require.Equal(t, -1, first.ends(t))
+	// What was on the wire is carried out after the importer is gone.
+	release()
+	require.GreaterOrEqual(t, s.dialer.Len(), nth-4, "the calls before the blocked ones were carried out")
+
+	again := s.start(t, "import", "contacts.csv", "--feed", "acme", "--json")
+	require.Zero(t, again.ends(t), &again.err)
+	r := again.result(t)
+	require.Equal(t, contactRows, r.Outcomes["SUCCESS"], "%+v", r)
+	require.Zero(t, r.Pending)
+	require.Positive(t, r.Reasons["SUCCESS reconciled"], "the kill left no answer to be looked up")
+	s.requireEachLeadOnce(t, contactRows)
+}
+
+func TestKilledImportSendsAgainWhatTheDialerNeverGot(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, impatient)
+	s.contacts(t, "contacts.csv", contacts())
+	killed, reached := make(chan struct{}), make(chan struct{}, contactRows)
+	s.dialer.SetFault(func(r *dialersim.Request) dialersim.Fault {
+		if r.Function != "add_lead" || r.Nth < 60 {
+			return dialersim.Fault{}
+		}
+		reached <- struct{}{}
+		<-killed
+		return dialersim.Fault{Skip: true}
+	})
+	end := sync.OnceFunc(func() { close(killed) })
+	t.Cleanup(end)
+	first := s.start(t, "import", "contacts.csv", "--feed", "acme")
+	<-reached
+	require.NoError(t, first.Process.Kill())
+	require.Equal(t, -1, first.ends(t))
+	end()
+	s.dialer.SetFault(nil)
+
+	again := s.start(t, "import", "contacts.csv", "--feed", "acme", "--json")
+	require.Zero(t, again.ends(t), &again.err)
+	require.Equal(t, contactRows, again.result(t).Outcomes["SUCCESS"])
+	s.requireEachLeadOnce(t, contactRows)
+}
+
+func TestInterruptedImportDrainsAndGoesOn(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(sig.String(), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, impatient)
+			s.contacts(t, "contacts.csv", contacts())
+			reached, release := s.at(t, 60)
+			first := s.start(t, "import", "contacts.csv", "--feed", "acme", "--json")
+			<-reached
+			require.NoError(t, first.Process.Signal(sig))
+			release()
+			require.Equal(t, exitInterrupted, first.ends(t), &first.err)
+			require.Equal(t, "importer: interrupted; what was under way is settled, the same command goes on\n", first.err.String())
+
+			// Drained: what the dialer has is settled, the rest was never sent.
+			r := first.result(t)
+			require.Equal(t, s.dialer.Len(), r.Outcomes["SUCCESS"])
+			require.Equal(t, contactRows-s.dialer.Len(), r.Pending)
+			require.Equal(t, map[string]int{"succeeded": s.dialer.Len(), "pending": r.Pending}, s.states(t))
+
+			again := s.start(t, "import", "contacts.csv", "--feed", "acme", "--json")
+			require.Zero(t, again.ends(t), &again.err)
+			require.Equal(t, map[string]int{"SUCCESS added": contactRows}, again.result(t).Reasons)
+			require.Equal(t, contactRows, s.dialer.Calls("add_lead"))
+			s.requireEachLeadOnce(t, contactRows)
+		})
+	}
+}
+
+func TestRehearsalWithTheSimulatedDialer(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, impatient)
+	s.contacts(t, "contacts.csv", contacts())
+	simulated := exec.Command("importer", "simulate", "--listen", "127.0.0.1:0", "--password", dialerPassword)
+	out, err := simulated.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, simulated.Start())
+	t.Cleanup(func() {
+		if simulated.ProcessState == nil {
+			_ = simulated.Process.Kill()
+			_ = simulated.Wait()
+		}
+	})
+	lines := bufio.NewReader(out)
+	hello, err := lines.ReadString('\n')
+	require.NoError(t, err)
+	require.Regexp(t, `^Simulated dialer at http://127\.0\.0\.1:\d+/vicidial/non_agent_api\.php, user importer, lists 101 and 102\. Ctrl-C ends it\.\n$`, hello)
+
+	address, _, _ := strings.Cut(strings.TrimPrefix(hello, "Simulated dialer at "), ",")
+	s.env = append(s.env, "DIALER_URL="+address)
+	p := s.start(t, "import", "contacts.csv", "--feed", "acme", "--json")
+	require.Zero(t, p.ends(t), &p.err)
+	require.Equal(t, contactRows, p.result(t).Outcomes["SUCCESS"])
+
+	require.NoError(t, simulated.Process.Signal(os.Interrupt))
+	rest, err := io.ReadAll(lines)
+	require.NoError(t, err)
+	require.NoError(t, simulated.Wait())
+	require.Regexp(t, `^250 leads were added by 250 add_lead calls, at most [1-4] calls at once\.\n$`, string(rest))
+}
+
+func (s *site) requireEachLeadOnce(t *testing.T, leads int) {
+	t.Helper()
+	require.Equal(t, leads, s.dialer.Len())
+	require.Empty(t, twice(s.dialer))
+	require.LessOrEqual(t, s.dialer.MaxInFlight(""), 4)
+}
+
+// states counts the ledger's rows by state.
+func (s *site) states(t *testing.T) map[string]int {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.ledger)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(context.Background())) }()
+	rows, err := conn.Query(t.Context(), `SELECT state::text, count(*) FROM rows GROUP BY 1`)
+	require.NoError(t, err)
+	states := map[string]int{}
+	var state string
+	var n int
+	_, err = pgx.ForEachRow(rows, []any{&state, &n}, func() error { states[state] = n; return nil })
+	require.NoError(t, err)
+	return states
+}

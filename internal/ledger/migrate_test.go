@@ -1,0 +1,91 @@
+package ledger_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"importer/internal/importer"
+	"importer/internal/ledger"
+	"importer/internal/ledger/ledgertest"
+)
+
+func TestManyStartersMigrateANewLedgerTogether(t *testing.T) {
+	t.Parallel()
+	dsn := ledgertest.Database(t)
+	conn := connect(t, dsn)
+	do(t, conn, `DROP SCHEMA public CASCADE; CREATE SCHEMA public`)
+	const starters = 8
+	ledgers, steps := make([]*ledger.Ledger, starters), make([]int, starters)
+	for i := range ledgers {
+		ledgers[i] = ledgertest.OpenAt(t, dsn)
+	}
+	var g errgroup.Group
+	for i, l := range ledgers {
+		g.Go(func() (err error) {
+			steps[i], err = l.Migrate(t.Context())
+			return err
+		})
+	}
+	require.NoError(t, g.Wait())
+	current, wanted, err := ledgers[0].Version(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, wanted, current)
+	taken := 0
+	for _, n := range steps {
+		taken += n
+	}
+	require.EqualValues(t, wanted, taken, "each step was taken once")
+	begin(t, ledgers[0], "acme").recorded(t, 1, 2, 3)
+}
+
+func TestANewerSchemaIsRefused(t *testing.T) {
+	t.Parallel()
+	dsn := ledgertest.Database(t)
+	do(t, connect(t, dsn), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)`)
+	_, err := ledgertest.OpenAt(t, dsn).Migrate(t.Context())
+	require.ErrorContains(t, err, "use a newer importer")
+}
+
+func TestAnotherKeyIsRefused(t *testing.T) {
+	t.Parallel()
+	l := ledgertest.Open(t)
+	right := importer.NewKeyring([]byte("right")).Fingerprint()
+	wrong := importer.NewKeyring([]byte("wrong")).Fingerprint()
+	require.NoError(t, l.Unlock(t.Context(), right))
+	require.NoError(t, l.Unlock(t.Context(), right))
+	require.ErrorContains(t, l.Unlock(t.Context(), wrong), "another key")
+	require.NoError(t, l.Unlock(t.Context(), right))
+}
+
+func TestPartitionsExistBeforeTheyAreNeeded(t *testing.T) {
+	t.Parallel()
+	dsn := ledgertest.Database(t)
+	conn := connect(t, dsn)
+	const partitions = `
+		SELECT count(*)::int FROM pg_inherits
+		WHERE inhparent IN ('rows'::regclass, 'row_data'::regclass, 'attempts'::regclass) AND inhrelid::regclass::text ~ $1`
+	now := time.Now().UTC()
+	this := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
+	for _, month := range []time.Time{this, this.AddDate(0, 1, 0)} {
+		require.Equal(t, 3, ask[int](t, conn, partitions, month.Format("2006_01")+"$"), month)
+	}
+	// A process that runs into a new month makes them as it meets drops.
+	do(t, conn, `DO $$ DECLARE p text; BEGIN
+		FOR p IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent IN ('rows'::regclass, 'row_data'::regclass, 'attempts'::regclass) LOOP
+			EXECUTE 'DROP TABLE ' || p;
+		END LOOP;
+	END $$`)
+	l := ledgertest.OpenAt(t, dsn)
+	var g errgroup.Group
+	for range 4 {
+		g.Go(func() error {
+			_, err := l.OpenDrop(t.Context(), importer.Drop{Feed: "acme"})
+			return err
+		})
+	}
+	require.NoError(t, g.Wait())
+	require.Equal(t, 6, ask[int](t, conn, partitions, ""))
+}
