@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -127,7 +128,7 @@ func (a *app) incoming(name string, feed config.Feed, d importer.Drop) importer.
 			if err != nil {
 				return nil, err
 			}
-			r, err := openDrop(f, feed)
+			r, err := openDrop(f, d.Name, feed)
 			if err != nil {
 				return nil, errors.Join(err, f.Close())
 			}
@@ -148,7 +149,7 @@ func (o opened) Close() error     { return o.file.Close() }
 
 // openDrop reads a file as its feed's configuration says. An empty file is a
 // drop without rows.
-func openDrop(f *os.File, feed config.Feed) (importer.Reader, error) {
+func openDrop(f *os.File, name string, feed config.Feed) (importer.Reader, error) {
 	r, err := dropfile.Open(f, dropOptions(feed))
 	var hold *dropfile.HoldError
 	switch {
@@ -157,9 +158,9 @@ func openDrop(f *os.File, feed config.Feed) (importer.Reader, error) {
 	case errors.As(err, &hold):
 		return nil, &importer.HoldError{Why: hold.Error()}
 	case err != nil:
-		return nil, &importer.UnreadableError{Err: err}
+		return nil, unreadable(name, err)
 	}
-	return opened{Rows: readable{r}, header: r.Header(), file: f}, nil
+	return opened{Rows: readable{r, name}, header: r.Header(), file: f}, nil
 }
 
 func dropOptions(feed config.Feed) dropfile.Options {
@@ -174,14 +175,21 @@ func dropOptions(feed config.Feed) dropfile.Options {
 }
 
 // readable calls what a reader cannot go on from the drop's fault.
-type readable struct{ rows importer.Rows }
+type readable struct {
+	rows importer.Rows
+	name string
+}
 
 func (r readable) Next() (importer.Row, error) {
 	row, err := r.rows.Next()
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = &importer.UnreadableError{Err: err}
+		err = unreadable(r.name, err)
 	}
 	return row, err
+}
+
+func unreadable(name string, err error) error {
+	return &importer.UnreadableError{Err: fmt.Errorf("%s: %w", name, err)}
 }
 
 type noRows struct{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"slices"
 	"time"
 
@@ -56,209 +57,60 @@ func (l *Ledger) Arm(ctx context.Context, d importer.Drop, run, holder int64, it
 		keep = `
 			INSERT INTO attempts (month, drop_id, record, attempt, holder, answer_by, reason)
 			SELECT month, drop_id, record, attempt, holder, answer_by, reason FROM rows
-			WHERE month = $1 AND drop_id = $2 AND record = ANY ($3) AND state = 'pending' AND attempt > 0
+			WHERE month = $1 AND drop_id = $2 AND record BETWEEN $3 AND $4 AND record = ANY ($5) AND state = 'pending' AND attempt > 0
 			ON CONFLICT DO NOTHING`
 		arm = `
-			UPDATE rows r SET state = 'armed', attempt = u.attempt + 1, reason = '', holder = $3, run_id = $4,
-				answer_by = clock_timestamp() + $5::interval
-			FROM unnest($6::int[], $7::smallint[]) AS u (record, attempt)
-			WHERE r.month = $1 AND r.drop_id = $2 AND r.record = ANY ($6) AND r.record = u.record
+			UPDATE rows r SET state = 'armed', attempt = u.attempt + 1, reason = '', holder = $7, run_id = $8,
+				answer_by = clock_timestamp() + $9::interval
+			FROM unnest($5::int[], $6::smallint[]) AS u (record, attempt)
+			WHERE r.month = $1 AND r.drop_id = $2 AND r.record BETWEEN $3 AND $4 AND r.record = u.record
 				AND (r.state = 'pending' AND r.attempt = u.attempt
-					OR r.state = 'armed' AND r.attempt = u.attempt + 1 AND r.holder = $3)
+					OR r.state = 'armed' AND r.attempt = u.attempt + 1 AND r.holder = $7)
 			RETURNING r.record`
 	)
-	items = slices.Clone(items)
-	slices.SortFunc(items, func(a, b importer.Item) int { return a.Record - b.Record })
-	records, attempts, again := make([]int, len(items)), make([]int, len(items)), false
-	for i, it := range items {
-		records[i], attempts[i] = it.Record, it.Attempt
-		again = again || it.Attempt > 0
-	}
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
-		if again {
-			if _, err := tx.Exec(ctx, keep, d.Month, d.ID, records); err != nil {
+		armed = nil
+		for part := range stretches(items, func(it importer.Item) int { return it.Record }) {
+			var records, attempts []int
+			for _, it := range part {
+				records, attempts = append(records, it.Record), append(attempts, it.Attempt)
+			}
+			first, last := records[0], records[len(records)-1]
+			if slices.Max(attempts) > 0 {
+				if _, err := tx.Exec(ctx, keep, d.Month, d.ID, first, last, records); err != nil {
+					return err
+				}
+			}
+			rows, err := tx.Query(ctx, arm, d.Month, d.ID, first, last, records, attempts, holder, run, sendWithin+timeout)
+			if err != nil {
+				return err
+			}
+			if armed, err = pgx.AppendRows(armed, rows, pgx.RowTo[int]); err != nil {
 				return err
 			}
 		}
-		rows, err := tx.Query(ctx, arm, d.Month, d.ID, holder, run, sendWithin+timeout, records, attempts)
-		if err != nil {
-			return err
-		}
-		armed, err = pgx.CollectRows(rows, pgx.RowTo[int])
-		return err
+		return nil
 	})
 	return armed, err
 }
 
-// Settle implements importer.Attempts. It does not wait for the disk: a settle
-// that is lost in a crash leaves its rows armed, to be asked about.
-func (l *Ledger) Settle(ctx context.Context, d importer.Drop, run, holder int64, calls int, list []importer.Settlement) (missed []int, err error) {
-	// The states that a row may go to, from armed, from unknown, and from
-	// unknown by its own call's late answer. An armed row is its holder's until
-	// its call has ended. The records stand there twice so that the index is
-	// searched for them whatever PostgreSQL believes about the table.
-	const settle = `
-		UPDATE rows r SET state = u.state::row_state, reason = u.reason, note = u.note,
-			lead_id = nullif(u.lead_id, 0), lost = r.lost + u.lost::int
-		FROM unnest($3::int[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::bool[])
-			AS u (record, attempt, was, state, reason, lead_id, note, lost)
-		WHERE r.month = $1 AND r.drop_id = $2 AND r.record = ANY ($3) AND r.record = u.record AND r.attempt = u.attempt
-			AND (r.state = 'armed' AND u.was = 'armed'
-					AND u.state IN ('succeeded', 'rejected', 'failed', 'duplicate', 'unknown', 'pending')
-					AND (r.holder = $11 OR u.state = 'unknown' AND r.answer_by < clock_timestamp())
-				OR r.state = 'unknown' AND u.was = 'unknown'
-					AND u.state IN ('succeeded', 'rejected', 'failed', 'duplicate', 'pending', 'review')
-				OR r.state = 'unknown' AND u.was = 'armed' AND r.holder = $11
-					AND u.state IN ('succeeded', 'rejected', 'duplicate'))
-		RETURNING r.record`
-	list = slices.Clone(list)
-	slices.SortFunc(list, func(a, b importer.Settlement) int { return a.Record - b.Record })
-	u := columnsOf(list)
-	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, settle, d.Month, d.ID, u.records, u.attempts, u.from, u.to, u.reasons, u.leads, u.notes, u.lost, holder)
-		if err != nil {
-			return err
-		}
-		settled, err := pgx.CollectRows(rows, pgx.RowTo[int])
-		if err != nil {
-			return err
-		}
-		if missed, err = missing(ctx, tx, d, list, settled); err != nil {
-			return err
-		}
-		if err := release(ctx, tx, d, list, settled); err != nil {
-			return err
-		}
-		if calls == 0 || len(settled) == 0 {
-			return nil
-		}
-		_, err = tx.Exec(ctx, `UPDATE runs SET calls = calls + $2 WHERE id = $1`, run, calls)
-		return err
-	})
-	return missed, err
-}
-
-// settlementColumns are settlements as PostgreSQL's unnest takes them.
-type settlementColumns struct {
-	records, attempts        []int
-	from, to, reasons, notes []string
-	leads                    []int64
-	lost                     []bool
-}
-
-func columnsOf(list []importer.Settlement) (u settlementColumns) {
-	for _, s := range list {
-		u.records = append(u.records, s.Record)
-		u.attempts = append(u.attempts, s.Attempt)
-		u.from = append(u.from, string(s.From))
-		u.to = append(u.to, string(s.To))
-		u.reasons = append(u.reasons, string(s.Reason))
-		u.leads = append(u.leads, s.LeadID)
-		u.notes = append(u.notes, storable(s.Note))
-		u.lost = append(u.lost, s.Lost)
-	}
-	return u
-}
-
-// missing lists the settlements that were not applied, now or by an earlier
-// commit whose answer was lost.
-func missing(ctx context.Context, tx pgx.Tx, d importer.Drop, list []importer.Settlement, settled []int) ([]int, error) {
-	if len(settled) == len(list) {
-		return nil, nil
-	}
-	var rest []importer.Settlement
-	for _, s := range list {
-		if !slices.Contains(settled, s.Record) {
-			rest = append(rest, s)
+// stretches sorts a list by record and cuts it at wide gaps. A statement about
+// a stretch names its first and last record: however wrong PostgreSQL is about
+// how many rows a drop has, it reads no more than these.
+func stretches[T any](list []T, record func(T) int) iter.Seq[[]T] {
+	const wide = 64
+	list = slices.SortedFunc(slices.Values(list), func(a, b T) int { return record(a) - record(b) })
+	return func(yield func([]T) bool) {
+		for start, i := 0, 1; i <= len(list); i++ {
+			if i < len(list) && record(list[i])-record(list[i-1]) < wide {
+				continue
+			}
+			if !yield(list[start:i]) {
+				return
+			}
+			start = i
 		}
 	}
-	const query = `
-		SELECT u.record
-		FROM unnest($3::int[], $4::smallint[], $5::text[]) AS u (record, attempt, state)
-		LEFT JOIN rows r ON r.month = $1 AND r.drop_id = $2 AND r.record = ANY ($3) AND r.record = u.record AND r.attempt = u.attempt AND r.state = u.state::row_state
-		WHERE r.record IS NULL`
-	u := columnsOf(rest)
-	rows, err := tx.Query(ctx, query, d.Month, d.ID, u.records, u.attempts, u.to)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[int])
-}
-
-// release gives up the claims of rows that ended without a lead at the dialer.
-// Each goes to the oldest row that was judged a duplicate because of it.
-func release(ctx context.Context, tx pgx.Tx, d importer.Drop, list []importer.Settlement, settled []int) error {
-	const (
-		lock = `
-			SELECT c.key FROM claims c JOIN rows r ON r.claim = c.key
-			WHERE r.month = $1 AND r.drop_id = $2 AND r.record = ANY ($3) AND c.drop_id = $2 AND c.record = r.record
-			ORDER BY c.key FOR UPDATE OF c`
-		promote = `
-			UPDATE rows r SET state = 'pending', reason = '', note = '', dup_drop = NULL, dup_record = NULL
-			FROM (
-				SELECT DISTINCT ON (claim) month, drop_id, record FROM rows
-				WHERE claim = ANY ($1::uuid[]) AND state = 'duplicate' AND reason = 'already_loaded'
-				ORDER BY claim, drop_id, record
-			) heir
-			WHERE r.month = heir.month AND r.drop_id = heir.drop_id AND r.record = heir.record AND r.state = 'duplicate'
-			RETURNING r.claim, r.drop_id, r.record`
-		handOver = `UPDATE claims SET drop_id = $2, record = $3, claimed_at = now() WHERE key = $1`
-		// Whoever closes the drop comes before this lock, and reopen sees it
-		// done, or after our commit, and sees the pending row. Recording and
-		// leases go on beside it.
-		lockDrops = `SELECT id FROM drops WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE`
-		reopen    = `UPDATE drops SET state = 'importing', finished = NULL WHERE id = ANY ($1) AND state = 'done'`
-		drop      = `DELETE FROM claims WHERE key = ANY ($1::uuid[])`
-	)
-	var ended []int
-	for _, s := range list {
-		if (s.To == importer.Rejected || s.To == importer.Failed) && slices.Contains(settled, s.Record) {
-			ended = append(ended, s.Record)
-		}
-	}
-	if len(ended) == 0 {
-		return nil
-	}
-	rows, err := tx.Query(ctx, lock, d.Month, d.ID, ended)
-	if err != nil {
-		return err
-	}
-	keys, err := pgx.CollectRows(rows, pgx.RowTo[[16]byte])
-	if err != nil || len(keys) == 0 {
-		return err
-	}
-	if rows, err = tx.Query(ctx, promote, keys); err != nil {
-		return err
-	}
-	type heir struct {
-		key    [16]byte
-		drop   int64
-		record int
-	}
-	heirs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (h heir, err error) {
-		return h, row.Scan(&h.key, &h.drop, &h.record)
-	})
-	if err != nil {
-		return err
-	}
-	var drops []int64
-	for _, h := range heirs {
-		if _, err := tx.Exec(ctx, handOver, h.key, h.drop, h.record); err != nil {
-			return err
-		}
-		drops = append(drops, h.drop)
-		keys = slices.DeleteFunc(keys, func(k [16]byte) bool { return k == h.key })
-	}
-	for _, q := range []string{lockDrops, reopen} {
-		if _, err := tx.Exec(ctx, q, drops); err != nil {
-			return err
-		}
-	}
-	_, err = tx.Exec(ctx, drop, keys)
-	return err
 }
 
 // Ours implements importer.Attempts.

@@ -48,7 +48,7 @@ func Open(ctx context.Context, dsn string) (*Ledger, error) {
 	}
 	cfg.ConnConfig.ConnectTimeout = connectWithin
 	cfg.ConnConfig.RuntimeParams["application_name"] = "importer"
-	cfg.AfterConnect = durable
+	cfg.AfterConnect = prepare
 	cfg.MaxConns = max(cfg.MaxConns, 8)
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -63,10 +63,20 @@ func Open(ctx context.Context, dsn string) (*Ledger, error) {
 	return l, nil
 }
 
-// durable makes commits wait for the disk even where the database or the role
-// is set up not to: what is recorded and armed must outlive a crash.
-func durable(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
+// prepare sets up a session. Commits wait for the disk even where the database
+// or the role is set up not to: what is recorded and armed must outlive a
+// crash. Every statement is planned for the tables as they are now, and for
+// their indexes: a young ledger's tables grow by orders of magnitude before
+// PostgreSQL gets to analyse them, and a plan made for an empty table reads all
+// of a full one.
+func prepare(ctx context.Context, conn *pgx.Conn) error {
+	const query = `
+		SELECT set_config('synchronous_commit', CASE v WHEN 'off' THEN 'on' ELSE v END, false),
+			set_config('plan_cache_mode', 'force_custom_plan', false),
+			set_config('enable_seqscan', 'off', false),
+			set_config('jit', 'off', false)
+		FROM current_setting('synchronous_commit') v`
+	_, err := conn.Exec(ctx, query)
 	return err
 }
 
