@@ -33,6 +33,7 @@ CREATE TABLE drops (
     settings     text NOT NULL,
     recorded     integer NOT NULL DEFAULT 0,
     complete     boolean NOT NULL DEFAULT false,
+    skipped      integer NOT NULL DEFAULT 0, -- lines that held no record
     first_seen   timestamptz NOT NULL DEFAULT now(),
     finished     timestamptz,
     why          text NOT NULL DEFAULT '',

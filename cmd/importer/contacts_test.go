@@ -17,7 +17,7 @@ const contactRows = 250
 // a header, then contactRows rows, no two with the same phone number.
 func contacts() [][]string {
 	first := []string{"Ada", "Bertrand", "Cora", "Dmitri", "Edda", "Fergus", "Greta", "Horace", "Ines", "Jasper"}
-	last := []string{"Ashgrove", "Bellweather", "Copperfield", "Dunmore", "Elderton", "Foxley", "Goldwater"}
+	last := []string{"Ashgrove", "Bellwood", "Copperfield", "Dunmore", "Elderton", "Foxley", "Goldwater"}
 	company := []string{"Harbor Supply", "Dunn, Hale & Sons", `The "Blue" Door`, "Millstone Bakery"}
 	places := [][3]string{{"305", "Miami", "FL"}, {"212", "New York", "NY"}, {"415", "San Francisco", "CA"}}
 	rows := [][]string{{"first_name", "last_name", "company_name", "address", "city", "county", "state", "zip", "phone1", "phone2", "email", "web"}}

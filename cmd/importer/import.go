@@ -140,11 +140,13 @@ func (a *app) incoming(name string, feed config.Feed, d importer.Drop) importer.
 // opened is a drop being read; its file is closed with it.
 type opened struct {
 	importer.Rows
-	header []string
-	file   *os.File
+	header  []string
+	skipped func() int
+	file    *os.File
 }
 
 func (o opened) Header() []string { return o.header }
+func (o opened) Skipped() int     { return o.skipped() }
 func (o opened) Close() error     { return o.file.Close() }
 
 // openDrop reads a file as its feed's configuration says. An empty file is a
@@ -154,13 +156,13 @@ func openDrop(f *os.File, name string, feed config.Feed) (importer.Reader, error
 	var hold *dropfile.HoldError
 	switch {
 	case errors.Is(err, dropfile.ErrEmpty):
-		return opened{Rows: noRows{}, file: f}, nil
+		return opened{Rows: noRows{}, skipped: func() int { return 0 }, file: f}, nil
 	case errors.As(err, &hold):
 		return nil, &importer.HoldError{Why: hold.Error()}
 	case err != nil:
 		return nil, unreadable(name, err)
 	}
-	return opened{Rows: readable{r, name}, header: r.Header(), file: f}, nil
+	return opened{Rows: readable{r, name}, header: r.Header(), skipped: r.Blank, file: f}, nil
 }
 
 func dropOptions(feed config.Feed) dropfile.Options {

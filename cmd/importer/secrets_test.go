@@ -84,7 +84,7 @@ func TestAFailingImportShowsNeitherSecretsNorPeople(t *testing.T) {
 	}
 }
 
-func TestNoProcessShowsSecretsOrPeopleInItsArguments(t *testing.T) {
+func TestArgumentsShowNoSecrets(t *testing.T) {
 	t.Parallel()
 	s := canarySite(t, `state_dir: ./state
 dialers:
@@ -92,7 +92,8 @@ dialers:
 feeds:
   acme: {dialer: main, list_id: 101}
 `)
-	// The private PostgreSQL's user must pass.
+	// The private PostgreSQL's user must pass; the test's name is short so that its
+	// socket fits into the state directory.
 	require.NoError(t, os.Chmod(filepath.Dir(s.dir), 0o711))
 	reached, release := s.at(t, 1)
 	p := s.start(t, "import", "leads.csv", "--feed", "acme")

@@ -44,6 +44,7 @@ type delivery struct {
 	open  *gauge        // items between feed and settle
 	left  map[int]bool  // with NoWait: records left to a later reconcile; the feed's and the reconciler's
 	mu    sync.Mutex    // guards left
+	mute  bool          // the reconciler's: a lookup that is not answered has been spoken of
 	fail  func(error)   // ends the delivery
 }
 
@@ -213,6 +214,7 @@ func (d *delivery) record(ctx context.Context) error {
 			switch {
 			case errors.Is(err, io.EOF):
 				last = true
+				d.fed.Skipped = reader.Skipped()
 			case err != nil:
 				return err
 			case row.Record > d.fed.Recorded:
@@ -353,7 +355,9 @@ func (d *delivery) armChunk(ctx context.Context, chunk []*item) error {
 		// Taken before the ledger looks at its own clock: our deadline is
 		// never later than the ledger's.
 		began = d.Clock()
-		armed, err = d.Ledger.Arm(ctx, d.drop, d.id, d.holder, rows, d.Limits.SendWithin, d.Limits.Timeout)
+		// Not broken off by an interrupt: whether the rows are armed must be
+		// known, so that they can be handed back.
+		armed, err = d.Ledger.Arm(context.WithoutCancel(ctx), d.drop, d.id, d.holder, rows, d.Limits.SendWithin, d.Limits.Timeout)
 		return err
 	})
 	if err != nil {

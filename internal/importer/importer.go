@@ -57,6 +57,7 @@ type Incoming struct {
 type Reader interface {
 	Rows
 	Header() []string // the vendor's names of the columns
+	Skipped() int     // after io.EOF: lines below the header that held no record, such as blank ones
 	io.Closer
 }
 
@@ -102,8 +103,9 @@ type Importer struct {
 	Log       *slog.Logger
 	// Clock runs on while the machine is suspended. Only differences count.
 	Clock func() time.Duration
-	// DropDone is called when every row of a drop has its outcome, and again
-	// if that was not remembered: it must be harmless to repeat.
+	// DropDone is called when a drop's file is needed no more: every row has its
+	// outcome, or it could not be read at all. It is called again if that was
+	// not remembered, and must be harmless to repeat.
 	DropDone func(ctx context.Context, d Drop) error
 	// Reopen finds an unfinished drop's file again. It returns an error that
 	// wraps fs.ErrNotExist when there is none any more.
@@ -125,14 +127,19 @@ func (e *StopError) Unwrap() error { return e.Err }
 func (im *Importer) Run(ctx context.Context, feed Feed, kind string, drops []Incoming) (Summary, error) {
 	return im.carry(ctx, feed, kind, func(ctx context.Context, r *run) error {
 		seen := map[int64]bool{}
+		var failed error
 		for _, in := range drops {
 			id, err := r.importDrop(ctx, in)
-			if err != nil {
-				return err
+			var unreadable *UnreadableError
+			switch {
+			case errors.As(err, &unreadable): // the file's fault alone
+				failed = errors.Join(failed, err)
+			case err != nil:
+				return errors.Join(failed, err)
 			}
 			seen[id] = true
 		}
-		return r.resume(ctx, seen)
+		return errors.Join(failed, r.resume(ctx, seen))
 	})
 }
 
@@ -213,6 +220,7 @@ func (r *run) resume(ctx context.Context, seen map[int64]bool) error {
 	if err != nil {
 		return err
 	}
+	var failed error // files' faults, which keep no other drop back
 	for _, d := range drops {
 		if seen[d.ID] {
 			continue
@@ -225,11 +233,16 @@ func (r *run) resume(ctx context.Context, seen map[int64]bool) error {
 		if err != nil {
 			return errors.Join(fmt.Errorf("drop %d (%s) cannot be resumed: %w", d.ID, d.Name, err), r.leave(ctx, d, DropImporting, ""))
 		}
-		if err := r.work(ctx, d, &in); err != nil {
-			return err
+		err = r.work(ctx, d, &in)
+		var unreadable *UnreadableError
+		switch {
+		case errors.As(err, &unreadable):
+			failed = errors.Join(failed, err)
+		case err != nil:
+			return errors.Join(failed, err)
 		}
 	}
-	return nil
+	return failed
 }
 
 // work carries a leased drop and gives the lease back.
@@ -318,7 +331,7 @@ func (r *run) leave(ctx context.Context, d Drop, to DropState, why string) error
 	})
 	sum.Drop.Why = why
 	r.summary.Drops = append(r.summary.Drops, sum)
-	if err == nil && sum.Drop.State == DropDone {
+	if err == nil && (sum.Drop.State == DropDone || sum.Drop.State == DropFailed) {
 		err = r.DropDone(ctx, sum.Drop)
 	}
 	return err

@@ -179,6 +179,7 @@ func (r *rows) Next() (importer.Row, error) {
 	}, nil
 }
 func (r *rows) Header() []string { return []string{"phone"} }
+func (r *rows) Skipped() int     { return 0 }
 func (r *rows) Close() error     { return nil }
 
 func phone(n int) string { return fmt.Sprintf("305555%04d", 1000+n) }

@@ -113,9 +113,10 @@ func (d *delivery) askAbout(ctx context.Context, batch []*item) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err != nil {
-		d.Log.Warn("a lookup was not answered", "drop", d.drop.ID, "rows", len(batch), "err", err)
+	if err != nil && !d.mute {
+		d.Log.Warn("a lookup was not answered, it is made again", "drop", d.drop.ID, "rows", len(batch), "err", err)
 	}
+	d.mute = err != nil // said once until a lookup is answered
 	for i, it := range batch {
 		id, all := int64(0), false
 		if err == nil {

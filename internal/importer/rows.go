@@ -116,6 +116,7 @@ type Drop struct {
 	State     DropState
 	Recorded  int  // records that are in the ledger
 	Complete  bool // the whole file is recorded
+	Skipped   int  // once complete: lines below the header that held no record
 	FirstSeen time.Time
 	Finished  time.Time // zero until done
 	Why       string    // for held and failed

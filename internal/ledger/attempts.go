@@ -70,6 +70,9 @@ func (l *Ledger) Arm(ctx context.Context, d importer.Drop, run, holder int64, it
 	)
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		armed = nil
+		if _, err := tx.Exec(ctx, `SET LOCAL enable_nestloop = off`); err != nil {
+			return err
+		}
 		for part := range stretches(items, func(it importer.Item) int { return it.Record }) {
 			var records, attempts []int
 			for _, it := range part {

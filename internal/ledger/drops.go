@@ -10,14 +10,14 @@ import (
 	"importer/internal/importer"
 )
 
-const dropColumns = `id, month, feed, dialer, name, sha256, bytes, header, state, settings, recorded, complete, first_seen, finished, why`
+const dropColumns = `id, month, feed, dialer, name, sha256, bytes, header, state, settings, recorded, complete, skipped, first_seen, finished, why`
 
 func scanDrop(row pgx.Row) (importer.Drop, error) {
 	var d importer.Drop
 	var sha []byte
 	var finished *time.Time
 	err := row.Scan(&d.ID, &d.Month, &d.Feed, &d.Dialer, &d.Name, &sha, &d.Bytes, &d.Header, &d.State, &d.Settings,
-		&d.Recorded, &d.Complete, &d.FirstSeen, &finished, &d.Why)
+		&d.Recorded, &d.Complete, &d.Skipped, &d.FirstSeen, &finished, &d.Why)
 	copy(d.SHA256[:], sha)
 	if finished != nil {
 		d.Finished = *finished
@@ -32,13 +32,19 @@ func (l *Ledger) OpenDrop(ctx context.Context, d importer.Drop) (importer.Drop, 
 		VALUES (date_trunc('month', now() AT TIME ZONE 'UTC'), $1, $2, $3, $4, $5, $6)
 		ON CONFLICT (feed, sha256) DO NOTHING`
 	err := l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) (err error) {
+		const find = `SELECT ` + dropColumns + ` FROM drops WHERE feed = $1 AND sha256 = $2`
+		known, err := scanDrop(tx.QueryRow(ctx, find, d.Feed, d.SHA256[:]))
+		if !errors.Is(err, pgx.ErrNoRows) {
+			d = known
+			return err
+		}
 		if err := makePartitions(ctx, tx); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, insert, d.Feed, d.Dialer, storable(d.Name), d.SHA256[:], d.Bytes, d.Settings); err != nil {
 			return err
 		}
-		d, err = scanDrop(tx.QueryRow(ctx, `SELECT `+dropColumns+` FROM drops WHERE feed = $1 AND sha256 = $2`, d.Feed, d.SHA256[:]))
+		d, err = scanDrop(tx.QueryRow(ctx, find, d.Feed, d.SHA256[:]))
 		return err
 	})
 	return d, err

@@ -139,9 +139,7 @@ func withProvider(db *sql.DB, use func(*goose.Provider) error) error {
 // partitions makes this month's and the next month's, so that they exist
 // before they are needed.
 func (l *Ledger) partitions(ctx context.Context) error {
-	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
-		return makePartitions(ctx, tx)
-	})
+	return l.tx(ctx, answerWithin, makePartitions)
 }
 
 func makePartitions(ctx context.Context, tx pgx.Tx) error {

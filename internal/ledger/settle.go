@@ -17,7 +17,7 @@ import (
 // for the disk after it.
 func (l *Ledger) Settle(ctx context.Context, d importer.Drop, run, holder int64, calls int, list []importer.Settlement) (missed []int, err error) {
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
+		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off; SET LOCAL enable_nestloop = off`); err != nil {
 			return err
 		}
 		missed = nil

@@ -76,6 +76,7 @@ type dropObject struct {
 	Rows     int                      `json:"rows"`
 	Outcomes map[importer.Outcome]int `json:"outcomes"`
 	Pending  int                      `json:"pending"`
+	Skipped  int                      `json:"skipped_lines,omitempty"` // held no record; beside the rows
 	// ImportedBefore is when the whole drop had been imported already.
 	ImportedBefore *time.Time `json:"imported_before,omitempty"`
 }
@@ -106,6 +107,7 @@ func runObject(s importer.Summary) object {
 		do := dropObject{
 			Drop: d.Drop.ID, Name: d.Drop.Name, SHA256: d.Drop.Hash(), State: d.Drop.State, Why: d.Drop.Why,
 			Rows: d.Counts.Rows(), Outcomes: outcomes(d.Counts), Pending: d.Counts.Outcome(importer.OutcomePending),
+			Skipped: d.Drop.Skipped,
 		}
 		if d.Already {
 			do.ImportedBefore = &d.Drop.Finished
@@ -176,7 +178,10 @@ func Run(w io.Writer, f Format, s importer.Summary) error {
 }
 
 func dropSentence(d importer.DropSummary) string {
-	name := fmt.Sprintf("Drop %d (%s)", d.Drop.ID, d.Drop.Name)
+	name, skipped := fmt.Sprintf("Drop %d (%s)", d.Drop.ID, d.Drop.Name), ""
+	if n := d.Drop.Skipped; n > 0 {
+		skipped = fmt.Sprintf("; %s held no record", some(n, "line"))
+	}
 	switch pending := d.Counts.Outcome(importer.OutcomePending); {
 	case d.Already:
 		return fmt.Sprintf("%s was imported before, at %s: nothing was sent", name, when(d.Drop.Finished))
@@ -187,7 +192,7 @@ func dropSentence(d importer.DropSummary) string {
 	case d.Drop.State == importer.DropDone && d.Counts.Rows() == 0:
 		return name + " has no rows"
 	case d.Drop.State == importer.DropDone:
-		return name + " is done"
+		return name + " is done" + skipped
 	default:
 		return fmt.Sprintf("%s is unfinished: %s pending, the feed's next start goes on", name, rows(pending))
 	}

@@ -46,7 +46,8 @@ func (f *Fake) Record(_ context.Context, drop importer.Drop, _, holder int64, fi
 		d.rows[n.Record] = r
 		out = append(out, importer.Recorded{Record: n.Record, State: r.state})
 	}
-	d.Recorded, d.Complete, d.State, d.Why, d.Finished = first+len(rows), last, importer.DropImporting, "", time.Time{}
+	d.Recorded, d.Complete, d.Skipped = first+len(rows), last, drop.Skipped
+	d.State, d.Why, d.Finished = importer.DropImporting, "", time.Time{}
 	return out, nil
 }
 
