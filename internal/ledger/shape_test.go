@@ -1,7 +1,6 @@
 package ledger_test
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -9,30 +8,6 @@ import (
 	"importer/internal/importer"
 	"importer/internal/ledger/ledgertest"
 )
-
-func TestArmingAndSettlingStayWithinTheirPages(t *testing.T) {
-	t.Parallel()
-	dsn := ledgertest.Database(t)
-	l := ledgertest.OpenAt(t, dsn)
-	const rows, batch, chunk = 10_000, 1000, 64
-	w := begin(t, l, "acme")
-	for first := 0; first < rows; first += batch {
-		_, err := w.record(t.Context(), first, first+batch == rows, upTo(first+1, first+batch)...)
-		require.NoError(t, err)
-	}
-	for records := range slices.Chunk(upTo(1, rows), chunk) {
-		w.armed(t, records...)
-		missed, err := w.settle(t.Context(), importer.Succeeded, records...)
-		require.NoError(t, err)
-		require.Empty(t, missed)
-	}
-	l.Close() // sessions that end have reported their statistics
-	var updated, inPage int
-	require.NoError(t, connect(t, dsn).QueryRow(t.Context(),
-		`SELECT sum(n_tup_upd), sum(n_tup_hot_upd) FROM pg_stat_user_tables WHERE relname LIKE 'rows_%'`).Scan(&updated, &inPage))
-	require.Equal(t, 2*rows, updated)
-	require.GreaterOrEqual(t, float64(inPage)/float64(updated), 0.8, "%d of %d updates stayed within their page", inPage, updated)
-}
 
 func TestNoIndexHoldsAColumnThatChanges(t *testing.T) {
 	t.Parallel()
