@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"runtime"
 	"runtime/debug"
 
@@ -27,8 +26,8 @@ func versionCommand(sh *shell) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(sh.out, "importer %s %s/%s %s\n", version(), runtime.GOOS, runtime.GOARCH, runtime.Version())
-			return err
+			return sh.say(map[string]string{"version": version(), "os": runtime.GOOS, "arch": runtime.GOARCH, "go": runtime.Version()},
+				"importer %s %s/%s %s", version(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 		},
 	}
 }
@@ -58,8 +57,8 @@ their choice.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.out, "the ledger is at version %d, %d steps were taken\n", current, steps)
-			return err
+			return a.say(map[string]int64{"version": current, "steps": int64(steps)},
+				"the ledger is at version %d, steps taken: %d", current, steps)
 		},
 	}
 }

@@ -71,58 +71,84 @@ func dialerVersion(ctx context.Context, a *app, c *nonagent.Client, name string)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "Dialer %s: Non-Agent API %s, build %s, clock %s, answered in %s\n",
-		name, v.Version, v.Build, v.Time.UTC().Format(time.RFC3339), v.Latency.Round(100*time.Microsecond))
-	return err
+	return a.say(map[string]any{
+		"dialer": name, "version": v.Version, "build": v.Build, "clock": v.Time.UTC(), "seconds": v.Latency.Seconds(),
+	}, "%s", versionSentence(name, v))
 }
 
-// finding is one line of dialer check.
-type finding struct {
-	what string
-	err  error
+func versionSentence(name string, v nonagent.Version) string {
+	return fmt.Sprintf("Dialer %s: Non-Agent API %s, build %s, clock %s, answered in %s",
+		name, v.Version, v.Build, v.Time.UTC().Format(time.RFC3339), v.Latency.Round(100*time.Microsecond))
+}
+
+// question is one harmless thing to ask a dialer, and what it answered.
+type question struct {
+	What string `json:"question"`
+	OK   bool   `json:"ok"`
+	Why  string `json:"why,omitempty"`
+
+	ask func() error
 }
 
 // dialerCheck asks one harmless question for each right that importing needs.
-// It stops at the first answer that every further call would get too.
+// It stops at a refused login: every further try would bring the account
+// nearer to its lock.
 func dialerCheck(ctx context.Context, a *app, c *nonagent.Client, name string) error {
-	if err := dialerVersion(ctx, a, c, name); err != nil {
+	v, err := c.Version(ctx)
+	if err != nil {
 		return err
 	}
-	questions := []struct {
-		what string
-		ask  func() error
-	}{
-		{"login (campaigns_list)", func() error { _, err := c.CampaignsList(ctx); return err }},
-		{"finding leads (lead_search)", func() error { _, err := c.Search(ctx, "999", []string{"1000000000"}); return err }},
-		{"reading leads back (lead_field_info)", func() error { _, err := c.Field(ctx, 1, "source_id"); return absentIsFine(err) }},
-	}
-	for _, feed := range a.feedsOf(name) {
-		if list := a.cfg.Feeds[feed].ListID.Number; list != "" {
-			questions = append(questions, struct {
-				what string
-				ask  func() error
-			}{"list " + list + " of feed " + feed + " (list_info)", func() error { return checkList(ctx, c, list) }})
-		}
-	}
+	questions := a.questions(ctx, c, name)
 	failed := 0
-	for _, q := range questions {
-		f := finding{q.what, q.ask()}
-		if f.err == nil {
-			fmt.Fprintf(a.out, "  ok      %s\n", f.what)
+	for i := range questions {
+		q := &questions[i]
+		err := q.ask()
+		if q.OK = err == nil; q.OK {
 			continue
 		}
 		failed++
-		fmt.Fprintf(a.out, "  FAILED  %s: %v\n", f.what, f.err)
+		q.Why = err.Error()
 		var stop *nonagent.Error
-		if errors.As(f.err, &stop) && (stop.Reason == nonagent.ReasonLoginRefused || stop.Reason == nonagent.ReasonLoginLocked) {
-			break // every further try would bring the account nearer to its lock
+		if errors.As(err, &stop) && (stop.Reason == nonagent.ReasonLoginRefused || stop.Reason == nonagent.ReasonLoginLocked) {
+			questions = questions[:i+1]
+			break
 		}
+	}
+	text := versionSentence(name, v)
+	for _, q := range questions {
+		if q.OK {
+			text += "\n  ok      " + q.What
+		} else {
+			text += "\n  FAILED  " + q.What + ": " + q.Why
+		}
+	}
+	if failed == 0 {
+		text += "\nThe right to add leads shows with the first lead: importing sends one row alone before the others."
+	}
+	if err := a.say(map[string]any{"dialer": name, "version": v.Version, "build": v.Build, "ready": failed == 0, "questions": questions}, "%s", text); err != nil {
+		return err
 	}
 	if failed > 0 {
 		return fmt.Errorf("dialer %s is not ready: %d of %d questions failed", name, failed, len(questions))
 	}
-	_, err := fmt.Fprintln(a.out, "The right to add leads shows with the first lead: importing sends one row alone before the others.")
-	return err
+	return nil
+}
+
+func (a *app) questions(ctx context.Context, c *nonagent.Client, name string) []question {
+	questions := []question{
+		{What: "login (campaigns_list)", ask: func() error { _, err := c.CampaignsList(ctx); return err }},
+		{What: "finding leads (lead_search)", ask: func() error { _, err := c.Search(ctx, "999", []string{"1000000000"}); return err }},
+		{What: "reading leads back (lead_field_info)", ask: func() error { _, err := c.Field(ctx, 1, "source_id"); return absentIsFine(err) }},
+	}
+	for _, feed := range a.feedsOf(name) {
+		if list := a.cfg.Feeds[feed].ListID.Number; list != "" {
+			questions = append(questions, question{
+				What: "list " + list + " of feed " + feed + " (list_info)",
+				ask:  func() error { return checkList(ctx, c, list) },
+			})
+		}
+	}
+	return questions
 }
 
 func absentIsFine(err error) error {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 
@@ -68,6 +70,16 @@ func (sh *shell) format() report.Format {
 		return report.JSON
 	}
 	return report.Table
+}
+
+// say writes a command's result: as an object for programs, as a sentence for
+// people.
+func (sh *shell) say(object any, format string, a ...any) error {
+	if sh.json {
+		return json.NewEncoder(sh.out).Encode(object)
+	}
+	_, err := fmt.Fprintf(sh.out, format+"\n", a...)
+	return err
 }
 
 // isTerminal tells whether a person watches a stream.
