@@ -64,9 +64,9 @@ CREATE TYPE row_state AS ENUM
     ('pending', 'armed', 'unknown', 'succeeded', 'rejected', 'failed', 'duplicate', 'invalid', 'review');
 
 -- Rows are slim because each is written three times (recorded, armed,
--- settled). No index holds a column that changes, and pages are filled by
--- half, so that updates stay within their page: arming writes a whole
--- page's rows anew before the old ones can be cleared away.
+-- settled). No index holds a column that changes, and pages are filled by 40 %,
+-- so that updates stay within their page: arming writes a whole page's rows
+-- anew before the old ones can be cleared away.
 CREATE TABLE rows (
     month     date NOT NULL,
     drop_id   bigint NOT NULL,

@@ -37,7 +37,7 @@ const crashRounds = 4
 // An import is killed at random moments while the dialer loses requests and
 // answers. Afterwards the same command loads every lead once. The seed of each
 // round is logged; IMPORTER_CRASH_SEED repeats one.
-func TestKilledAtRandomMoments(t *testing.T) {
+func TestKilledAtRandomMoments(t *testing.T) { //nolint:tparallel // the rounds come one after the other, so that killing goes on for as long as asked
 	t.Parallel()
 	rounds, until := crashRounds, time.Time{}
 	if text := os.Getenv("IMPORTER_CRASH_FOR"); text != "" {

@@ -111,7 +111,8 @@ func (l *Ledger) CloseDrop(ctx context.Context, id, holder int64, to importer.Dr
 // ForgetRows implements importer.Drops.
 func (l *Ledger) ForgetRows(ctx context.Context, d importer.Drop, holder int64, settings string) (bool, error) {
 	const (
-		// Nobody may rest on these claims, or inherit one, while we look.
+		// Nobody may rest on these claims, or inherit one, while we look. Locked
+		// before the drop, as by those who hand a claim over.
 		lock = `
 			SELECT c.key FROM claims c JOIN rows r ON r.claim = c.key
 			WHERE r.month = $1 AND r.drop_id = $2 ORDER BY c.key FOR UPDATE OF c`
@@ -128,15 +129,15 @@ func (l *Ledger) ForgetRows(ctx context.Context, d importer.Drop, holder int64, 
 	)
 	errReached := errors.New("a row has reached the dialer")
 	err := l.tx(ctx, scanWithin, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lock, d.Month, d.ID); err != nil {
+			return err
+		}
 		var recorded int64
 		err := tx.QueryRow(ctx, `SELECT recorded FROM drops WHERE id = $1 AND holder = $2 FOR UPDATE`, d.ID, holder).Scan(&recorded)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return importer.ErrLeaseLost
 		}
 		if err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, lock, d.Month, d.ID); err != nil {
 			return err
 		}
 		var rested bool

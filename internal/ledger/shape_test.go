@@ -1,13 +1,70 @@
 package ledger_test
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"importer/internal/importer"
 	"importer/internal/ledger/ledgertest"
 )
+
+// TestDeliveringADropTouchesNoMoreThanItsRows works, as a morning's first run
+// does, on tables that PostgreSQL has not analysed since they were empty.
+func TestDeliveringADropTouchesNoMoreThanItsRows(t *testing.T) {
+	t.Parallel()
+	dsn := ledgertest.Database(t)
+	l := ledgertest.OpenAt(t, dsn)
+	begin(t, l, "acme").recorded(t, 0).armed(t, 1)
+	const rows, chunk, rejected = 10_000, 64, 16
+	w := begin(t, l, "acme").recorded(t, upTo(1, rows)...)
+	for records := range slices.Chunk(upTo(1, rows), chunk) {
+		w.armed(t, records...)
+		for to, records := range map[importer.State][]int{importer.Rejected: records[:rejected], importer.Succeeded: records[rejected:]} {
+			missed, err := w.settle(t.Context(), to, records...)
+			require.NoError(t, err)
+			require.Empty(t, missed)
+		}
+	}
+	l.Close() // sessions that end have reported their statistics
+	conn := connect(t, dsn)
+	updated := ask[int](t, conn, `SELECT sum(n_tup_upd)::int FROM pg_stat_user_tables WHERE relname ~ '^rows_'`)
+	require.Equal(t, 2*rows+1, updated)
+	read := ask[int](t, conn, `SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::int FROM pg_stat_user_tables WHERE relname ~ '^(rows_|claims$)'`)
+	require.LessOrEqual(t, read, 5*updated, "rows and claims that were read")
+}
+
+func TestRowsFarApartAreArmedAndSettledTogether(t *testing.T) {
+	t.Parallel()
+	w := begin(t, ledgertest.Open(t), "acme").recorded(t, upTo(1, 2000)...)
+	apart := []int{2000, 1, 65, 1000, 64, 129, 2, 193, 256, 1999} // gaps on both sides of what makes a stretch
+	w.armed(t, apart...)
+	missed, err := w.settle(t.Context(), importer.Succeeded, append(apart, 3, 500)...)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []int{3, 500}, missed)
+	counts, err := w.Tally(t.Context(), w.d)
+	require.NoError(t, err)
+	require.Equal(t, len(apart), counts.Outcome(importer.OutcomeSuccess))
+	require.Equal(t, 2000-len(apart), counts.Outcome(importer.OutcomePending))
+}
+
+func TestASupersededAttemptIsKept(t *testing.T) {
+	t.Parallel()
+	dsn := ledgertest.Database(t)
+	w := begin(t, ledgertest.OpenAt(t, dsn), "acme").recorded(t, 1, 2).armed(t, 1, 2)
+	_, err := w.settle(t.Context(), importer.Pending, 1)
+	require.NoError(t, err)
+	again := []importer.Item{{Record: 1, Attempt: 1}, {Record: 2, Attempt: 1}}
+	for range 2 {
+		armed, err := w.Arm(t.Context(), w.d, w.run, w.holder, again, time.Second, time.Second)
+		require.NoError(t, err)
+		require.Equal(t, []int{1}, armed)
+	}
+	require.Equal(t, []string{"1/1 answered"}, ask[[]string](t, connect(t, dsn),
+		`SELECT array_agg(record || '/' || attempt || ' ' || reason) FROM attempts`))
+}
 
 func TestNoIndexHoldsAColumnThatChanges(t *testing.T) {
 	t.Parallel()

@@ -26,9 +26,15 @@ func Run(t *testing.T, open func(t *testing.T) importer.Ledger) {
 		name     string
 		promises []promise
 	}{
-		{"record", recordPromises}, {"claims", claimPromises},
-		{"arm", armPromises}, {"settle", settlePromises}, {"release", releasePromises},
-		{"drops", dropPromises}, {"forget", forgetPromises}, {"rows", rowPromises}, {"slots", slotPromises},
+		{"record", recordPromises},
+		{"claims", claimPromises},
+		{"arm", armPromises},
+		{"settle", settlePromises},
+		{"release", releasePromises},
+		{"drops", dropPromises},
+		{"forget", forgetPromises},
+		{"rows", rowPromises},
+		{"slots", slotPromises},
 	} {
 		t.Run(noun.name, func(t *testing.T) {
 			t.Parallel()

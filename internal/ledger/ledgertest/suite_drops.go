@@ -49,9 +49,8 @@ var dropPromises = []promise{
 		require.NoError(t, err)
 		require.NotEqual(t, d.ID, other.ID)
 		leased := begin(t, l, "acme", "a").d
-		require.Equal(t, newDrop("acme", "a"), importer.Drop{
-			Feed: leased.Feed, Dialer: leased.Dialer, Name: leased.Name, SHA256: leased.SHA256, Bytes: leased.Bytes, Settings: leased.Settings,
-		})
+		got := importer.Drop{Feed: leased.Feed, Dialer: leased.Dialer, Name: leased.Name, SHA256: leased.SHA256, Bytes: leased.Bytes, Settings: leased.Settings}
+		require.Equal(t, newDrop("acme", "a"), got)
 	}},
 	{"one holder at a time works on a drop", func(t *testing.T, l importer.Ledger) {
 		w := begin(t, l, "acme", "a")

@@ -64,6 +64,16 @@ var recordPromises = []promise{
 		w.lease(hour)
 		require.Equal(t, []string{"Name", "Phone"}, w.d.Header)
 	}},
+	{"the lines without a record are counted as last told", func(t *testing.T, l importer.Ledger) {
+		w := begin(t, l, "acme", "a")
+		for i, skipped := range []int{1, 3} {
+			w.d.Skipped = skipped
+			w.batch(i, newRows(i+1, "ann"), i == 1, 0)
+			again, err := l.OpenDrop(t.Context(), newDrop("acme", "a"))
+			require.NoError(t, err)
+			require.Equal(t, skipped, again.Skipped)
+		}
+	}},
 	{"a batch that does not follow the last one is refused", func(t *testing.T, l importer.Ledger) {
 		w := begin(t, l, "acme", "a")
 		w.batch(0, newRows(1, "ann", "bob"), false, 0)
