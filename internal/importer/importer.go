@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"time"
@@ -203,11 +204,17 @@ func (r *run) importDrop(ctx context.Context, in Incoming) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	d, err = r.lease(ctx, d)
-	if err != nil {
-		return d.ID, err
+	id := d.ID
+	for {
+		var leased *LeasedError
+		if d, err = r.lease(ctx, id); !errors.As(err, &leased) {
+			break
+		}
 	}
-	return d.ID, r.work(ctx, d, &in)
+	if err != nil {
+		return id, err
+	}
+	return id, r.work(ctx, d, &in)
 }
 
 // resume takes up the feed's unfinished drops.
@@ -225,9 +232,16 @@ func (r *run) resume(ctx context.Context, seen map[int64]bool) error {
 		if seen[d.ID] {
 			continue
 		}
-		d, err := r.lease(ctx, d)
-		if err != nil {
-			return err
+		d, err := r.lease(ctx, d.ID)
+		var leased *LeasedError
+		switch {
+		case errors.As(err, &leased): // its holder lives, and brings it to its end
+			continue
+		case err != nil:
+			return errors.Join(failed, err)
+		case d.State != DropImporting: // somebody has, meanwhile
+			failed = errors.Join(failed, r.leaveLease(ctx, d, d.State, d.Why))
+			continue
 		}
 		in, err := r.Reopen(d)
 		if err != nil {
@@ -247,7 +261,7 @@ func (r *run) resume(ctx context.Context, seen map[int64]bool) error {
 
 // work carries a leased drop and gives the lease back.
 func (r *run) work(ctx context.Context, d Drop, in *Incoming) error {
-	if err := r.refresh(ctx, &d); err != nil {
+	if err := r.refresh(ctx, &d, in); err != nil {
 		return errors.Join(err, r.leaveLease(ctx, d, d.State, d.Why))
 	}
 	already := d.State == DropDone
@@ -277,9 +291,19 @@ func (r *run) work(ctx context.Context, d Drop, in *Incoming) error {
 
 // refresh forgets what was recorded of a drop under other settings, if none of
 // its rows has reached the dialer.
-func (r *run) refresh(ctx context.Context, drop *Drop) error {
+func (r *run) refresh(ctx context.Context, drop *Drop, in *Incoming) error {
 	if r.onlyLost || drop.Settings == r.feed.Settings {
 		return nil
+	}
+	// What is forgotten must be there to be read again.
+	file, err := in.Open()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		if err := file.Close(); err != nil {
+			return err
+		}
 	}
 	return r.patiently(ctx, func(ctx context.Context) error {
 		forgotten, err := r.Ledger.ForgetRows(ctx, *drop, r.holder, r.feed.Settings)
@@ -345,20 +369,23 @@ func (r *run) leaveLease(ctx context.Context, d Drop, to DropState, why string) 
 }
 
 // lease waits for the right to work on a drop.
-func (r *run) lease(ctx context.Context, d Drop) (Drop, error) {
-	for {
+//
+// It waits as long as the lease of a holder that has vanished could last, and
+// returns *LeasedError when the holder is still there then.
+func (r *run) lease(ctx context.Context, id int64) (d Drop, err error) {
+	const looks = 6
+	for look := 0; ; look++ {
 		var leased *LeasedError
-		var now Drop
-		err := r.patiently(ctx, func(ctx context.Context) (err error) {
-			now, err = r.Ledger.LeaseDrop(ctx, d.ID, r.holder, r.Limits.Lease)
+		err = r.patiently(ctx, func(ctx context.Context) (err error) {
+			d, err = r.Ledger.LeaseDrop(ctx, id, r.holder, r.Limits.Lease)
 			return err
 		})
-		if !errors.As(err, &leased) {
+		if !errors.As(err, &leased) || look == looks {
 			r.Watcher.Waiting("")
-			return now, err
+			return d, err
 		}
 		r.Watcher.Waiting(leased.Error())
-		if err := sleep(ctx, r.Limits.Lease/5); err != nil {
+		if err := sleep(ctx, r.Limits.Lease/(looks-1)); err != nil {
 			return d, err
 		}
 	}

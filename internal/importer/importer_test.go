@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"testing"
@@ -510,5 +511,67 @@ func TestTwoImportersShareADropAndTheLimit(t *testing.T) {
 		}
 		both.Wait()
 		b.requireOnce(t, 300)
+	})
+}
+
+func TestAnotherFileDoesNotWaitForTheDropOfALiveImporter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		b.importer.Limits.Lease = time.Second
+		var long importer.Summary
+		ended := false
+		var both sync.WaitGroup
+		both.Go(func() {
+			var err error
+			long, err = b.run(t.Context(), drop("long", 8000))
+			require.NoError(t, err)
+			ended = true
+		})
+		synctest.Wait()
+		s, err := b.run(t.Context(), drop("short", 40))
+		require.NoError(t, err)
+		require.False(t, ended, "the other importer is at work")
+		require.Len(t, s.Drops, 1)
+		require.Equal(t, 40, s.Outcomes()[importer.OutcomeDuplicate])
+		both.Wait()
+		require.Equal(t, 8000, long.Outcomes()[importer.OutcomeSuccess])
+		b.requireOnce(t, 8000)
+	})
+}
+
+func TestCorrectedSettingsReachADropThatHasNotReachedTheDialer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(refusesLogin))
+		wrong := drop("a", 20)
+		wrong.Rules.ListID = "999"
+		_, err := b.run(t.Context(), wrong)
+		require.Error(t, err)
+
+		b.dialer.fates = always(answers)
+		b.feed.Settings = "2"
+		b.importer.Reopen = func(d importer.Drop) (importer.Incoming, error) {
+			in := drop(d.Name, 20)
+			in.Open = func() (importer.Reader, error) { return nil, fs.ErrNotExist }
+			return in, nil
+		}
+		// Without the file nothing can be recorded afresh: nothing is forgotten.
+		s, err := b.run(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 20, s.Outcomes()[importer.OutcomeSuccess])
+		require.Equal(t, "999", b.dialer.leads[phone(1)][0].list)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(refusesLogin))
+		wrong := drop("a", 20)
+		wrong.Rules.ListID = "999"
+		_, err := b.run(t.Context(), wrong)
+		require.Error(t, err)
+
+		b.dialer.fates = always(answers)
+		b.feed.Settings = "2"
+		s, err := b.run(t.Context(), drop("a", 20))
+		require.NoError(t, err)
+		require.Equal(t, 20, s.Outcomes()[importer.OutcomeSuccess])
+		require.Equal(t, "101", b.dialer.leads[phone(1)][0].list)
 	})
 }

@@ -113,7 +113,7 @@ func BenchmarkDeliver(b *testing.B) {
 				require.Empty(b, missed)
 			}
 			report(b, b.N*benchChunk, wal)
-			l.Close() // sessions that end have reported their statistics
+			reported(b, l, conn)
 			b.ReportMetric(ask[float64](b, conn, `
 				SELECT sum(n_tup_hot_upd) * 100.0 / sum(n_tup_upd) FROM pg_stat_user_tables WHERE relname ~ '^rows_'`), "%in-page")
 		})

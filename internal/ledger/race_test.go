@@ -40,8 +40,8 @@ func TestOverlappingBatchesClaimEachLeadOnce(t *testing.T) {
 	require.Equal(t, (writers-1)*leads, ask[int](t, conn, `
 		SELECT count(*)::int FROM rows r JOIN claims c ON c.key = r.claim AND c.drop_id = r.dup_drop AND c.record = r.dup_record
 		WHERE r.state = 'duplicate'`), "every duplicate points at the holder")
-	l.Close()
-	require.Zero(t, ask[int](t, connect(t, dsn), `SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()`))
+	reported(t, l, conn)
+	require.Zero(t, ask[int](t, conn, `SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()`))
 }
 
 // TestNoInterleavingStrandsALead rejects a row while other calls meet its

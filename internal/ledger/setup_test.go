@@ -138,6 +138,16 @@ func do(t testing.TB, conn *pgx.Conn, query string, args ...any) {
 	require.NoError(t, err)
 }
 
+// reported closes a ledger and waits for its sessions to end: by then they have
+// reported their statistics.
+func reported(t testing.TB, l *ledger.Ledger, conn *pgx.Conn) {
+	t.Helper()
+	l.Close()
+	require.Eventually(t, func() bool {
+		return ask[bool](t, conn, `SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'importer'`)
+	}, 30*time.Second, time.Millisecond)
+}
+
 // requireSound holds the whole ledger to what must be true after any
 // interleaving of calls in which no claim has expired.
 func requireSound(t testing.TB, conn *pgx.Conn) {

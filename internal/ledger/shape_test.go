@@ -28,8 +28,8 @@ func TestDeliveringADropTouchesNoMoreThanItsRows(t *testing.T) {
 			require.Empty(t, missed)
 		}
 	}
-	l.Close() // sessions that end have reported their statistics
 	conn := connect(t, dsn)
+	reported(t, l, conn)
 	updated := ask[int](t, conn, `SELECT sum(n_tup_upd)::int FROM pg_stat_user_tables WHERE relname ~ '^rows_'`)
 	require.Equal(t, 2*rows+1, updated)
 	read := ask[int](t, conn, `SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::int FROM pg_stat_user_tables WHERE relname ~ '^(rows_|claims$)'`)
