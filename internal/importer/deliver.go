@@ -177,7 +177,9 @@ func (d *delivery) feedOpen(ctx context.Context) (int, error) {
 			case d.isLeft(row.Record):
 				continue
 			case d.NoWait && row.State == Armed && row.AnswerIn > 0:
+				d.mu.Lock()
 				d.left[row.Record] = true
+				d.mu.Unlock()
 				continue
 			default:
 				d.open.add(1)
@@ -345,6 +347,7 @@ func (d *delivery) armChunk(ctx context.Context, chunk []*item) error {
 	rows := make([]Item, len(chunk))
 	for i, it := range chunk {
 		rows[i] = it.Item
+		it.probe = it.probe && i == 0 // of its chunk, not of an earlier one
 		if err := d.line.rate.Wait(ctx); err != nil {
 			return context.Cause(ctx)
 		}

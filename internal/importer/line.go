@@ -65,7 +65,7 @@ func newLine(im *Importer, holder int64) *line {
 		limit = rate.Limit(im.Limits.Rate)
 	}
 	l := &line{
-		im: im, holder: holder, slots: newSlots(),
+		im: im, holder: holder, slots: newSlots(im.Clock, im.Limits.Concurrency),
 		rate: rate.NewLimiter(limit, burst),
 		// Half of the last ten answers lost: the dialer is not well.
 		breaker: circuitbreaker.NewBuilder[any]().
@@ -91,20 +91,17 @@ func (l *line) keepSlots(ctx context.Context) {
 	defer l.keeping.Done()
 	ttl := l.im.Limits.SendWithin + l.im.Limits.Timeout
 	every := min(ttl/5, time.Second)
-	var until time.Duration
 	for {
-		_, busy, _, _ := l.slots.state()
+		// What may be in use until the answer is here, not what is in use now:
+		// a smaller grant is told to others only when it has taken effect.
+		_, inUse, _, _ := l.slots.state()
 		asked := l.im.Clock()
-		g, err := l.im.Ledger.LeaseSlots(ctx, l.im.DialerKey, l.holder, l.im.Limits.Concurrency, busy, l.im.Limits.Concurrency, ttl)
-		switch {
-		case err == nil:
-			until = asked + ttl
-			l.slots.grant(g.Count)
+		g, err := l.im.Ledger.LeaseSlots(ctx, l.im.DialerKey, l.holder, l.im.Limits.Concurrency, inUse, l.im.Limits.Concurrency, ttl)
+		if err == nil {
+			l.slots.grant(g.Count, asked+ttl)
 			if g.Count == 0 {
 				l.im.Watcher.Waiting("all calls in flight of the dialer are leased by other importers until " + g.Until.UTC().Format(time.RFC3339))
 			}
-		case l.im.Clock() > until:
-			l.slots.grant(0)
 		}
 		if sleep(ctx, every) != nil {
 			return

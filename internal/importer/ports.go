@@ -75,7 +75,8 @@ type Attempts interface {
 	// Arm moves rows from pending to armed, counting up their attempts, and
 	// returns the records that are armed when the commit is known. A call
 	// must have begun within sendWithin, and ends within timeout; both count
-	// from some moment during Arm. Making the same call again is safe.
+	// from some moment during Arm. Making the same call again is safe. Returns
+	// ErrLeaseLost when holder does not hold the drop.
 	Arm(ctx context.Context, d Drop, run, holder int64, items []Item, sendWithin, timeout time.Duration) ([]int, error)
 	// Settle applies the settlements it can in one transaction and returns
 	// the records of the others, which somebody else has moved. Claims of

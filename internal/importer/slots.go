@@ -11,26 +11,42 @@ import (
 // dialer may still be busy with it.
 type slots struct {
 	mu        sync.Mutex
-	granted   int
-	busy      int // slots held, the abandoned ones included
+	clock     func() time.Duration
+	limit     int           // configured calls in flight
+	granted   int           // leased
+	until     time.Duration // when the lease ends, on clock
+	busy      int           // slots held, the abandoned ones included
 	abandoned int
+	inherited int           // of the abandoned, those of vanished processes, whose own leases count them
 	changed   chan struct{} // closed, and made anew, at every change
 }
 
 // slot is the right to one call in flight.
 type slot struct {
-	of    *slots
-	timer *time.Timer // set once abandoned
-	done  bool
+	of        *slots
+	timer     *time.Timer // set once abandoned
+	done      bool
+	inherited bool
 }
 
-func newSlots() *slots { return &slots{changed: make(chan struct{})} }
+func newSlots(clock func() time.Duration, limit int) *slots {
+	return &slots{clock: clock, limit: limit, changed: make(chan struct{})}
+}
+
+// leased is what may be used now; it is called with mu held. A lease that could
+// not be renewed in time is none: others may have the calls.
+func (s *slots) leased() int {
+	if s.clock() > s.until {
+		return 0
+	}
+	return s.granted
+}
 
 // acquire waits for a free slot.
 func (s *slots) acquire(ctx context.Context) (*slot, error) {
 	for {
 		s.mu.Lock()
-		if s.busy < s.granted {
+		if s.busy < s.leased() {
 			s.busy++
 			s.mu.Unlock()
 			return &slot{of: s}, nil
@@ -50,13 +66,14 @@ func (s *slots) acquire(ctx context.Context) (*slot, error) {
 // slot always stays free for asking; nil is returned then.
 func (s *slots) inherit(quiet time.Duration) *slot {
 	s.mu.Lock()
-	if s.abandoned+1 >= s.granted {
+	if s.abandoned+1 >= s.limit {
 		s.mu.Unlock()
 		return nil
 	}
 	s.busy++
+	s.inherited++
 	s.mu.Unlock()
-	h := &slot{of: s}
+	h := &slot{of: s, inherited: true}
 	h.abandon(quiet)
 	return h
 }
@@ -87,23 +104,27 @@ func (h *slot) release() {
 		h.timer.Stop()
 		h.of.abandoned--
 	}
+	if h.inherited {
+		h.of.inherited--
+	}
 	h.of.notify()
 }
 
-// grant sets how many calls may be in flight.
-func (s *slots) grant(n int) {
+// grant sets how many calls may be in flight until when.
+func (s *slots) grant(n int, until time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.granted = n
+	s.granted, s.until = n, until
 	s.notify()
 }
 
-// state tells how many slots can carry calls sooner or later, how many are
-// held, how many of these by lost calls, and what to watch for a change.
-func (s *slots) state() (usable, busy, abandoned int, changed <-chan struct{}) {
+// state tells how many slots can carry calls sooner or later, how many may be
+// in use before the next grant, how many are held by lost calls, and what to
+// watch for a change.
+func (s *slots) state() (usable, inUse, abandoned int, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.granted - s.abandoned, s.busy, s.abandoned, s.changed
+	return s.leased() - s.abandoned, max(s.busy-s.inherited, s.leased()), s.abandoned, s.changed
 }
 
 // notify is called with mu held.

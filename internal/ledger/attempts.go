@@ -70,6 +70,15 @@ func (l *Ledger) Arm(ctx context.Context, d importer.Drop, run, holder int64, it
 	)
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		armed = nil
+		// Who has lost the drop arms nothing of it: its rows may have been
+		// forgotten and recorded anew. The lock keeps a new holder waiting.
+		err := tx.QueryRow(ctx, `SELECT FROM drops WHERE id = $1 AND holder = $2 FOR SHARE`, d.ID, holder).Scan()
+		if errors.Is(err, pgx.ErrNoRows) {
+			return importer.ErrLeaseLost
+		}
+		if err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `SET LOCAL enable_nestloop = off`); err != nil {
 			return err
 		}

@@ -141,6 +141,8 @@ func whoHolds(ctx context.Context, tx pgx.Tx, d importer.Drop, keys []importer.C
 	const (
 		read = `
 			SELECT key, drop_id, record, claimed_at, $2::interval > '0' AND claimed_at < now() - $2::interval
+				AND NOT EXISTS (SELECT FROM rows r WHERE r.claim = key AND r.drop_id = claims.drop_id AND r.record = claims.record
+					AND r.state IN ('pending', 'armed', 'unknown', 'review')) -- it may yet be sent, or be there
 			FROM claims WHERE key = ANY ($1::uuid[]) ORDER BY key FOR KEY SHARE`
 		takeOver = `UPDATE claims SET drop_id = $3, record = $4, claimed_at = now() WHERE key = $1 AND claimed_at = $2`
 	)

@@ -149,14 +149,18 @@ func release(ctx context.Context, tx pgx.Tx, d importer.Drop, ended map[importer
 		lock  = `SELECT key, drop_id, record FROM claims WHERE key = ANY ($1::uuid[]) ORDER BY key FOR UPDATE`
 		heirs = `
 			SELECT k.key, h.month, h.drop_id, h.record
-			FROM unnest($1::uuid[]) AS k (key), LATERAL (
+			FROM unnest($1::uuid[], $3::int[]) AS k (key, record), LATERAL (
 				SELECT month, drop_id, record FROM rows
-				WHERE claim = k.key AND state = 'duplicate' AND reason = 'already_loaded'
+				WHERE claim = k.key AND state = 'duplicate' AND reason = 'already_loaded' AND dup_drop = $2 AND dup_record = k.record
 				ORDER BY drop_id, record LIMIT 1
 			) h`
 		promote = `
 			UPDATE rows SET state = 'pending', reason = '', note = '', dup_drop = NULL, dup_record = NULL
 			WHERE month = $1 AND drop_id = $2 AND record = $3`
+		// The other duplicates rest on the heir now.
+		repoint = `
+			UPDATE rows SET dup_drop = $2, dup_record = $3
+			WHERE claim = $1 AND state = 'duplicate' AND reason = 'already_loaded' AND dup_drop = $4 AND dup_record = $5`
 		handOver = `UPDATE claims SET drop_id = $2, record = $3, claimed_at = now() WHERE key = $1`
 		// Whoever closes the drop comes before this lock, and reopen sees it
 		// done, or after our commit, and sees the pending row. Recording and
@@ -184,7 +188,11 @@ func release(ctx context.Context, tx pgx.Tx, d importer.Drop, ended map[importer
 	if err != nil || len(keys) == 0 {
 		return err
 	}
-	if rows, err = tx.Query(ctx, heirs, keys); err != nil {
+	records := make([]int, len(keys))
+	for i, key := range keys {
+		records[i] = ended[key]
+	}
+	if rows, err = tx.Query(ctx, heirs, keys, d.ID, records); err != nil {
 		return err
 	}
 	var month time.Time
@@ -192,6 +200,7 @@ func release(ctx context.Context, tx pgx.Tx, d importer.Drop, ended map[importer
 	var batch pgx.Batch
 	_, err = pgx.ForEachRow(rows, []any{&key, &month, &by.Drop, &by.Record}, func() error {
 		batch.Queue(promote, month, by.Drop, by.Record)
+		batch.Queue(repoint, key, by.Drop, by.Record, d.ID, ended[key])
 		batch.Queue(handOver, key, by.Drop, by.Record)
 		reopened = append(reopened, by.Drop)
 		inherited := key

@@ -38,7 +38,7 @@ func (f *Fake) Record(_ context.Context, drop importer.Drop, _, holder int64, fi
 			r.state, r.reason, r.note = importer.Invalid, n.Refusal.Reason, n.Refusal.Detail
 			r.Claim = importer.ClaimKey{}
 		case n.Claim == importer.ClaimKey{}:
-		case taken && (window == 0 || !held.at.Add(window).Before(now)):
+		case taken && (window == 0 || !held.at.Add(window).Before(now) || f.mayYetCount(held.RowRef)):
 			r.state, r.reason, r.dup = importer.Duplicate, importer.ReasonAlreadyLoaded, held.RowRef
 		default:
 			f.claims[n.Claim] = fakeClaim{me, now}
@@ -49,6 +49,13 @@ func (f *Fake) Record(_ context.Context, drop importer.Drop, _, holder int64, fi
 	d.Recorded, d.Complete, d.Skipped = first+len(rows), last, drop.Skipped
 	d.State, d.Why, d.Finished = importer.DropImporting, "", time.Time{}
 	return out, nil
+}
+
+// mayYetCount tells whether a row may still be sent, or be at the dialer
+// although nobody knows.
+func (f *Fake) mayYetCount(ref importer.RowRef) bool {
+	s := f.drop(ref.Drop).rows[ref.Record].state
+	return s.Outcome() == importer.OutcomePending || s == importer.Review
 }
 
 // Claimed implements importer.Claims.
@@ -90,6 +97,9 @@ func (f *Fake) Arm(_ context.Context, drop importer.Drop, _, holder int64, items
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	d := f.drop(drop.ID)
+	if d.holder != holder {
+		return nil, importer.ErrLeaseLost
+	}
 	for _, it := range items {
 		r := d.rows[it.Record]
 		fresh := r.state == importer.Pending && r.attempt == it.Attempt
@@ -162,15 +172,32 @@ func (f *Fake) release(d *fakeDrop, r *fakeRow) {
 	for _, other := range f.drops {
 		for _, record := range other.sorted() {
 			heir := other.rows[record]
-			if heir.Claim != r.Claim || heir.state != importer.Duplicate || heir.reason != importer.ReasonAlreadyLoaded {
+			if !heir.restsOn(r.Claim, importer.RowRef{Drop: d.ID, Record: r.Record}) {
 				continue
 			}
+			f.repoint(r.Claim, heir.dup, importer.RowRef{Drop: other.ID, Record: record})
 			heir.state, heir.reason, heir.dup = importer.Pending, "", importer.RowRef{}
 			f.claims[r.Claim] = fakeClaim{importer.RowRef{Drop: other.ID, Record: record}, time.Now()}
 			if other.State == importer.DropDone {
 				other.State, other.Finished = importer.DropImporting, time.Time{}
 			}
 			return
+		}
+	}
+}
+
+// restsOn tells whether a row was judged a duplicate because of another.
+func (r *fakeRow) restsOn(key importer.ClaimKey, by importer.RowRef) bool {
+	return r.Claim == key && r.state == importer.Duplicate && r.reason == importer.ReasonAlreadyLoaded && r.dup == by
+}
+
+// repoint makes the duplicates of one row rest on its heir.
+func (f *Fake) repoint(key importer.ClaimKey, from, to importer.RowRef) {
+	for _, d := range f.drops {
+		for _, r := range d.rows {
+			if r.restsOn(key, from) {
+				r.dup = to
+			}
 		}
 	}
 }

@@ -32,11 +32,21 @@ var armPromises = []promise{
 	{"a row that somebody else has armed is not armed", func(t *testing.T, l importer.Ledger) {
 		w := begin(t, l, "acme", "a")
 		w.record("ann", "bob")
-		other := w.another()
 		require.Equal(t, []int{1}, w.arm(0, 1))
+		w.close(importer.DropImporting)
+		other := w.another()
+		other.lease(hour)
 		require.Equal(t, []int{2}, other.arm(0, 1, 2))
-		require.Equal(t, []int{1}, w.arm(0, 1, 2))
-		require.Equal(t, 1, w.open()[0].Attempt)
+		require.Equal(t, 1, other.open()[0].Attempt)
+	}},
+	{"only who holds the drop arms its rows", func(t *testing.T, l importer.Ledger) {
+		w := begin(t, l, "acme", "a")
+		w.record("ann")
+		other := w.another()
+		items := []importer.Item{{Record: 1, State: importer.Pending}}
+		_, err := l.Arm(t.Context(), w.d, other.run, other.holder, items, 0, hour)
+		require.ErrorIs(t, err, importer.ErrLeaseLost)
+		require.Equal(t, []int{1}, w.arm(0, 1))
 	}},
 	{"only pending rows of that attempt are armed", func(t *testing.T, l importer.Ledger) {
 		w := begin(t, l, "acme", "a")

@@ -266,11 +266,22 @@ var releasePromises = []promise{
 	{"the dialer's own duplicate inherits nothing", func(t *testing.T, l importer.Ledger) {
 		a, b := begin(t, l, "acme", "a"), begin(t, l, "bravo", "b")
 		a.record("ann")
+		a.deliver(importer.Duplicate, importer.ReasonDialerDuplicate, 1)
 		require.Eventually(t, func() bool { return len(claimed(t, l, expired, "ann")) == 0 }, soon, often)
 		b.batch(0, newRows(1, "ann"), true, expired)
-		a.deliver(importer.Duplicate, importer.ReasonDialerDuplicate, 1)
 		b.deliver(importer.Rejected, "bad", 1)
 		a.is(importer.Counts{count(importer.Duplicate, importer.ReasonDialerDuplicate): 1})
+		require.Empty(t, claimed(t, l, 0, "ann"))
+	}},
+	{"a duplicate of a lead that is at the dialer inherits nothing", func(t *testing.T, l importer.Ledger) {
+		a, b, c := begin(t, l, "acme", "a"), begin(t, l, "acme", "b"), begin(t, l, "acme", "c")
+		a.record("ann")
+		a.deliver(importer.Succeeded, importer.ReasonAdded, 1)
+		b.record("ann")
+		require.Eventually(t, func() bool { return len(claimed(t, l, expired, "ann")) == 0 }, soon, often)
+		c.batch(0, newRows(1, "ann"), true, expired)
+		c.deliver(importer.Rejected, "bad", 1)
+		b.is(importer.Counts{count(importer.Duplicate, importer.ReasonAlreadyLoaded): 1})
 		require.Empty(t, claimed(t, l, 0, "ann"))
 	}},
 	{"a hand-over repeated is made once", func(t *testing.T, l importer.Ledger) {
