@@ -194,8 +194,9 @@ func makeSecret(path string) error {
 	return os.Link(f.Name(), path)
 }
 
-func (a *app) spool() source.Spool {
-	return source.Spool{Dir: filepath.Join(a.cfg.StateDir, "spool")}
+// spool is a feed's own: two feeds may have the same file under way.
+func (a *app) spool(feed string) source.Spool {
+	return source.Spool{Dir: filepath.Join(a.cfg.StateDir, "spool", feed)}
 }
 
 // feed finds a configured feed.
@@ -230,7 +231,7 @@ func (a *app) importerFor(name string, f config.Feed, w importer.Watcher) (*impo
 		Log:       a.log,
 		Clock:     bootClock,
 		DropDone: func(_ context.Context, drop importer.Drop) error {
-			return a.spool().Remove(drop.SHA256)
+			return a.spool(name).Remove(drop.SHA256)
 		},
 	}
 	im.Reopen = func(drop importer.Drop) (importer.Incoming, error) {

@@ -97,9 +97,9 @@ func (a *app) spoolFiles(ctx context.Context, name string, feed config.Feed, fil
 		var s source.Spooled
 		var err error
 		if file == "-" {
-			s, err = a.spool().Put(ctx, "standard input", a.in)
+			s, err = a.spool(name).Put(ctx, "standard input", a.in)
 		} else {
-			s, err = a.spool().PutFile(ctx, file)
+			s, err = a.spool(name).PutFile(ctx, file)
 		}
 		if err != nil {
 			return nil, err
@@ -124,7 +124,7 @@ func (a *app) incoming(name string, feed config.Feed, d importer.Drop) importer.
 			if listErr != nil {
 				return nil, listErr
 			}
-			f, err := a.spool().Open(d.SHA256)
+			f, err := a.spool(name).Open(d.SHA256)
 			if err != nil {
 				return nil, err
 			}
@@ -223,6 +223,7 @@ func (sh *shell) reconcile(ctx context.Context) error {
 		return err
 	}
 	var errs []error
+	var person *personError
 	done := map[string]bool{}
 	for _, d := range drops {
 		if done[d.Feed] {
@@ -235,7 +236,15 @@ func (sh *shell) reconcile(ctx context.Context) error {
 				return im.Reconcile(ctx, f)
 			})
 		}
+		var needed *personError
+		if errors.As(err, &needed) {
+			person = needed
+			continue
+		}
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil || person == nil {
+		return err
+	}
+	return person
 }

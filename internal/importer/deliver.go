@@ -111,10 +111,8 @@ func (r *run) deliver(outer context.Context, drop *Drop, in *Incoming) error {
 // keepLease renews the right to work on the drop.
 func (d *delivery) keepLease(ctx context.Context) {
 	for sleep(ctx, d.Limits.Lease/3) == nil {
-		_, err := d.Ledger.LeaseDrop(ctx, d.drop.ID, d.holder, d.Limits.Lease)
-		var leased *LeasedError
-		if errors.As(err, &leased) {
-			d.fail(ErrLeaseLost)
+		if err := d.Ledger.RenewDrop(ctx, d.drop.ID, d.holder, d.Limits.Lease); errors.Is(err, ErrLeaseLost) {
+			d.fail(err)
 		}
 		// Any other error is the ledger's: whoever needs it next waits for it.
 	}

@@ -10,7 +10,8 @@ type Sender interface {
 }
 
 // Lookup asks a dialer about leads that may be there. Any error means that the
-// question was not answered: it never means "absent".
+// question was not answered: it never means "absent". An error that is a
+// FinalError may end the run.
 type Lookup interface {
 	// Search finds the leads of one list by phone number. The map has an entry
 	// for every number asked; an empty one means that the dialer said "none".
@@ -21,4 +22,12 @@ type Lookup interface {
 	// Touch writes a value to one field of a lead. An answer proves that
 	// writes to the dialer's lead table get through.
 	Touch(ctx context.Context, leadID int64, field, value string) error
+}
+
+// FinalError is an error of a Lookup that knows whether every further call
+// would end so too: ten refused logins, for example, lock the account.
+type FinalError interface {
+	error
+	// Final returns why, and false when another call may fare better.
+	Final() (Reason, bool)
 }

@@ -45,6 +45,7 @@ type dialer struct {
 	most     int
 	made     int
 	blocked  bool // inserts and writes hang, lookups answer
+	waiting  []importer.Call
 	searches func() error
 }
 
@@ -66,8 +67,9 @@ func (d *dialer) AddLead(_ context.Context, c importer.Call) importer.Answer {
 	d.calls[phone]++
 	d.made++
 	f := d.fates(c, d.calls[phone])
-	if d.blocked {
-		f = insertsLate
+	if d.blocked { // the insert waits for the table, the client gives up
+		f = drops
+		d.waiting = append(d.waiting, c)
 	}
 	d.inFlight++
 	d.most = max(d.most, d.inFlight)
@@ -122,6 +124,23 @@ func (d *dialer) insert(c importer.Call) importer.Answer {
 	return importer.Answer{Verdict: importer.VerdictAdded, Written: true, LeadID: id}
 }
 
+func (d *dialer) block() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.blocked = true
+}
+
+// unblock carries out what has waited before any later write.
+func (d *dialer) unblock() {
+	d.mu.Lock()
+	waiting := d.waiting
+	d.blocked, d.waiting = false, nil
+	d.mu.Unlock()
+	for _, c := range waiting {
+		d.insert(c)
+	}
+}
+
 func (d *dialer) Search(_ context.Context, list string, phones []string) (map[string][]int64, error) {
 	if d.searches != nil {
 		if err := d.searches(); err != nil {
@@ -167,7 +186,7 @@ func (d *dialer) Touch(context.Context, int64, string, string) error {
 }
 
 // rows is a drop of n invented people; each number is its own.
-type rows struct{ n, at int }
+type rows struct{ n, at, from int }
 
 func (r *rows) Next() (importer.Row, error) {
 	if r.at == r.n {
@@ -175,8 +194,8 @@ func (r *rows) Next() (importer.Row, error) {
 	}
 	r.at++
 	return importer.Row{
-		Record: r.at, Line: r.at + 1, Cells: []string{phone(r.at)},
-		Lead: lead.Lead{PhoneNumber: phone(r.at)},
+		Record: r.at, Line: r.at + 1, Cells: []string{phone(r.from + r.at)},
+		Lead: lead.Lead{PhoneNumber: phone(r.from + r.at)},
 	}, nil
 }
 func (r *rows) Header() []string { return []string{"phone"} }
@@ -322,20 +341,15 @@ func TestAbsentIsNotBelievedWhileWritesAreBlocked(t *testing.T) {
 		b.importer.Limits.Quiescence = 5 * time.Second // shorter than the blockade
 		_, err := b.run(t.Context(), drop("before", 5))
 		require.NoError(t, err)
-		b.dialer.blocked = true
-		time.AfterFunc(40*time.Second, func() {
-			b.dialer.mu.Lock()
-			defer b.dialer.mu.Unlock()
-			b.dialer.blocked = false
-		})
-		// What was abandoned during the blockade is inserted up to a minute
-		// later: only then may a write be answered again.
-		b.dialer.fates = func(importer.Call, int) fate { return insertsLate }
-		_, err = b.run(t.Context(), drop("a", 9))
+		b.dialer.block()
+		time.AfterFunc(40*time.Second, b.dialer.unblock)
+		s, err := b.run(t.Context(), drop("a", 9))
 		require.NoError(t, err)
+		require.Equal(t, 4, s.Outcomes()[importer.OutcomeSuccess])
 		for i := 6; i <= 9; i++ {
-			require.NotEmpty(t, b.dialer.leads[phone(i)])
+			require.Equal(t, 1, b.dialer.calls[phone(i)], "number %d was sent again although its insert only waited", i)
 		}
+		b.requireOnce(t, 9)
 	})
 }
 
@@ -499,18 +513,21 @@ func TestNoWaitLeavesLostAnswersToReconcile(t *testing.T) {
 	})
 }
 
-func TestTwoImportersShareADropAndTheLimit(t *testing.T) {
+func TestTwoImportersShareTheDialersLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, always(answers))
 		var both sync.WaitGroup
-		for range 2 {
+		for name, from := range map[string]int{"a": 0, "b": 1000} {
+			in := drop(name, 1000)
+			in.Open = func() (importer.Reader, error) { return &rows{n: 1000, from: from}, nil }
 			both.Go(func() {
-				_, err := b.run(t.Context(), drop("a", 300))
+				_, err := b.run(t.Context(), in)
 				require.NoError(t, err)
 			})
 		}
 		both.Wait()
-		b.requireOnce(t, 300)
+		b.requireOnce(t, 2000)
+		require.Equal(t, 8, b.dialer.most)
 	})
 }
 
@@ -573,5 +590,32 @@ func TestCorrectedSettingsReachADropThatHasNotReachedTheDialer(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 20, s.Outcomes()[importer.OutcomeSuccess])
 		require.Equal(t, "101", b.dialer.leads[phone(1)][0].list)
+	})
+}
+
+// refused is a lookup's error that every further one would end with.
+type refused struct{}
+
+func (refused) Error() string                  { return "login refused" }
+func (refused) Final() (importer.Reason, bool) { return "login_refused", true }
+
+func TestARefusedLoginInALookupStopsTheRunAfterOneQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, first(swallows))
+		asked := 0
+		b.dialer.searches = func() error { asked++; return refused{} }
+		s, err := b.run(t.Context(), drop("a", 14))
+		var stop *importer.StopError
+		require.ErrorAs(t, err, &stop)
+		require.Equal(t, importer.Reason("login_refused"), stop.Reason)
+		require.Equal(t, 1, asked)
+		require.Positive(t, s.Pending())
+		require.Zero(t, s.Outcomes()[importer.OutcomeReview])
+
+		b.dialer.searches = nil
+		s, err = b.run(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 14, s.Outcomes()[importer.OutcomeSuccess])
+		b.requireOnce(t, 14)
 	})
 }

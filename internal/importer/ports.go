@@ -39,9 +39,12 @@ type Runs interface {
 type Drops interface {
 	// OpenDrop finds a feed's drop by its hash or records it as spooled.
 	OpenDrop(ctx context.Context, d Drop) (Drop, error)
-	// LeaseDrop takes or renews the right to work on a drop and returns it as
+	// LeaseDrop takes the right to work on a drop and returns it as
 	// it stands then. Returns *LeasedError while another holder has it.
 	LeaseDrop(ctx context.Context, id, holder int64, ttl time.Duration) (Drop, error)
+	// RenewDrop prolongs a lease that holder has. Returns ErrLeaseLost when it
+	// has none any more, even if nobody else has.
+	RenewDrop(ctx context.Context, id, holder int64, ttl time.Duration) error
 	// CloseDrop ends the holder's lease. To done only when the file is
 	// complete and every row has an outcome, otherwise the drop stays
 	// importing; the state that it got is returned.

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -288,7 +289,11 @@ func (d *delivery) touch(ctx context.Context, lead int64, token string) error {
 	}
 	began := d.Clock()
 	if err := d.Dialer.Touch(context.WithoutCancel(ctx), lead, d.Limits.TokenField, token); err != nil {
-		slot.abandon(d.Limits.Timeout + d.Limits.Quiescence)
+		if d.stopAt(err) { // it was answered
+			slot.release()
+		} else {
+			slot.abandon(d.Limits.Timeout + d.Limits.Quiescence)
+		}
 		return err
 	}
 	slot.release()
@@ -306,7 +311,22 @@ func (d *delivery) lookup(ctx context.Context, ask func(context.Context) error) 
 		return err
 	}
 	defer slot.release()
-	return ask(ctx)
+	err = ask(ctx)
+	d.stopAt(err)
+	return err
+}
+
+// stopAt ends the delivery at an error that every further call would end with.
+func (d *delivery) stopAt(err error) (stopped bool) {
+	var final FinalError
+	if !errors.As(err, &final) {
+		return false
+	}
+	reason, stopped := final.Final()
+	if stopped {
+		d.fail(&StopError{reason, err})
+	}
+	return stopped
 }
 
 // audit looks once more at the rows of a finished drop whose answers had been

@@ -71,6 +71,17 @@ func (l *Ledger) LeaseDrop(ctx context.Context, id, holder int64, ttl time.Durat
 	return d, err
 }
 
+// RenewDrop implements importer.Drops.
+func (l *Ledger) RenewDrop(ctx context.Context, id, holder int64, ttl time.Duration) error {
+	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `UPDATE drops SET leased_until = clock_timestamp() + $3 WHERE id = $1 AND holder = $2`, id, holder, ttl)
+		if err == nil && tag.RowsAffected() == 0 {
+			return importer.ErrLeaseLost
+		}
+		return err
+	})
+}
+
 // CloseDrop implements importer.Drops.
 func (l *Ledger) CloseDrop(ctx context.Context, id, holder int64, to importer.DropState, why string) (importer.DropState, error) {
 	const anyOpen = `SELECT EXISTS (SELECT FROM rows WHERE month = $1 AND drop_id = $2 AND state IN ('pending', 'armed', 'unknown'))`

@@ -84,3 +84,18 @@ func (f finding) asAnswer(host string) importer.Answer {
 		Err:     f.asError(host),
 	}
 }
+
+// Final implements importer.FinalError: nothing that this user asks at this
+// address will be answered. A missing right is another matter: it is one
+// function's.
+func (e *Error) Final() (importer.Reason, bool) {
+	switch e.Reason {
+	case ReasonLoginRefused, ReasonTwoFactor, ReasonLoginLocked, ReasonIPNotAllowed, ReasonUserGroupMissing,
+		ReasonAccessDenied, ReasonTLSFailed, ReasonNotTheAPI:
+		return e.Reason, e.Kind == KindStop
+	default:
+		return "", false
+	}
+}
+
+var _ importer.FinalError = (*Error)(nil)

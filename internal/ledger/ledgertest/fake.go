@@ -113,6 +113,18 @@ func (f *Fake) LeaseDrop(_ context.Context, id, holder int64, ttl time.Duration)
 	return d.Drop, nil
 }
 
+// RenewDrop implements importer.Drops.
+func (f *Fake) RenewDrop(_ context.Context, id, holder int64, ttl time.Duration) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d := f.drop(id)
+	if d.holder != holder {
+		return importer.ErrLeaseLost
+	}
+	d.until = time.Now().Add(ttl)
+	return nil
+}
+
 // CloseDrop implements importer.Drops.
 func (f *Fake) CloseDrop(_ context.Context, id, holder int64, to importer.DropState, why string) (importer.DropState, error) {
 	f.mu.Lock()

@@ -12,6 +12,14 @@ import (
 )
 
 var dropPromises = []promise{
+	{"a lease is renewed by who has it, and not taken again by renewing", func(t *testing.T, l importer.Ledger) {
+		a := begin(t, l, "acme", "a")
+		require.NoError(t, l.RenewDrop(t.Context(), a.d.ID, a.holder, hour))
+		other := a.another()
+		require.ErrorIs(t, l.RenewDrop(t.Context(), a.d.ID, other.holder, hour), importer.ErrLeaseLost)
+		a.close(importer.DropImporting)
+		require.ErrorIs(t, l.RenewDrop(t.Context(), a.d.ID, a.holder, hour), importer.ErrLeaseLost)
+	}},
 	{"no two runs have one holder number", func(t *testing.T, l importer.Ledger) {
 		runs, holders := map[int64]bool{}, map[int64]bool{}
 		for range 5 {
