@@ -593,6 +593,40 @@ func TestCorrectedSettingsReachADropThatHasNotReachedTheDialer(t *testing.T) {
 	})
 }
 
+func TestNoWaitDoesNotWaitForASlotToAskWith(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(drops))
+		b.importer.NoWait = true
+		b.importer.Limits.Concurrency = 1
+		began := time.Now()
+		s, err := b.run(t.Context(), drop("a", 1))
+		require.NoError(t, err)
+		require.Equal(t, 1, s.Pending())
+		require.Less(t, time.Since(began), time.Minute)
+	})
+}
+
+// away is a ledger that does not answer what is to be settled.
+type away struct{ *ledgertest.Fake }
+
+func (away) Settle(context.Context, importer.Drop, int64, int64, int, []importer.Settlement) ([]int, error) {
+	return nil, importer.ErrUnavailable
+}
+
+func TestAnInterruptDoesNotWaitLongForALedgerThatIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		b.importer.Ledger = away{b.ledger}
+		b.importer.Limits.LedgerWait = time.Hour
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err := b.run(ctx, drop("a", 20))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Less(t, time.Since(began), 2*time.Minute)
+	})
+}
+
 // refused is a lookup's error that every further one would end with.
 type refused struct{}
 

@@ -36,6 +36,12 @@ func (d *delivery) reconcile(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if usable, _, _, _ := d.line.slots.state(); d.NoWait && usable <= 0 {
+			for _, it := range batch { // asking would mean waiting for a slot
+				d.leaveRow(it)
+			}
+			continue
+		}
 		if err := d.askAbout(ctx, batch); err != nil {
 			return err
 		}

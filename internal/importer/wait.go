@@ -19,11 +19,14 @@ func (im *Importer) patiently(ctx context.Context, call func(context.Context) er
 // goes on after ctx has ended, but not for long.
 func (im *Importer) briefly(ctx context.Context, call func(context.Context) error) error {
 	const long = 30 * time.Second
-	wait := im.Limits.LedgerWait
-	if ctx.Err() != nil {
-		wait = min(wait, long)
-	}
-	return im.insist(context.WithoutCancel(ctx), wait, call)
+	outliving, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		if sleep(outliving, long) == nil {
+			cancel()
+		}
+	})()
+	return im.insist(outliving, im.Limits.LedgerWait, call)
 }
 
 func (im *Importer) insist(ctx context.Context, wait time.Duration, call func(context.Context) error) error {
