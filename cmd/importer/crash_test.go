@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -15,20 +16,10 @@ import (
 )
 
 // hasty is impatient with waits as short as a crowded machine allows.
-const hasty = `state_dir: ./state
-ledger: {dsn: "${LEDGER}", lease: 500ms}
-dialers:
-  main:
-    url: ${DIALER_URL}
-    user: importer
-    password: ${DIALER_PASSWORD}
-    concurrency: 4
-    timeout: 1s
-    send_within: 500ms
-    quiescence: 2s
-feeds:
-  acme: {dialer: main, list_id: 101}
-`
+var hasty = strings.NewReplacer(
+	"lease: 1s", "lease: 500ms", "timeout: 2s", "timeout: 1s",
+	"send_within: 1s", "send_within: 500ms", "quiescence: 3s", "quiescence: 2s",
+).Replace(impatient)
 
 // crashRounds is how often the short form kills an import; IMPORTER_CRASH_FOR
 // makes it go on for that long instead.

@@ -22,7 +22,6 @@ const (
 	groupWait   = 50 * time.Millisecond
 	pageRows    = 1000 // open rows read from the ledger at a time
 	maxAttempts = 5    // attempts that may have reached the dialer
-	maxToken    = 99   // attempt numbers that fit into a token
 )
 
 // errAllDone ends a delivery in which nothing is left to do.
@@ -478,9 +477,6 @@ func (d *delivery) judge(it *item, a Answer) settling {
 		if a.Alarm {
 			d.line.alarm(fmt.Sprintf("drop %d, record %d: %v", d.drop.ID, it.Record, a.Err))
 		}
-	}
-	if s.To == Pending && it.Attempt >= maxToken {
-		s.To, s.Reason = Failed, ReasonAttemptsExhausted
 	}
 	calls := 0
 	if a.Written {

@@ -46,9 +46,10 @@ func (k Keyring) Claim(by []string, scope string, l lead.Lead) ClaimKey {
 
 // Token is what a lead carries at the dialer so that it can be recognised as
 // this row's: at most 20 characters, which is what the shortest token field
-// holds. Feed and record say whose it is, attempt which call brought it.
+// holds. Feed and record say whose it is, attempt which call brought it; from
+// the 99th on they look the same, and nothing is decided by it.
 func (k Keyring) Token(feed string, sha [32]byte, record, attempt int) string {
-	return k.tokenStem(feed, sha, record) + "-" + strconv.Itoa(attempt)
+	return k.tokenStem(feed, sha, record) + "-" + strconv.Itoa(min(attempt, 99))
 }
 
 // Owns tells whether a token read at the dialer is this row's, whichever
