@@ -472,6 +472,11 @@ func (d *delivery) judge(it *item, a Answer) settling {
 		}
 	case VerdictStop:
 		s.To = Pending
+		if a.Foreign && d.line.wasAnswered() {
+			// The dialer has answered before: whatever came between may have
+			// let the request pass and only kept its answer.
+			s.To, s.Lost = Unknown, true
+		}
 	case VerdictUnknown:
 		s.To, s.Lost = Unknown, true
 		if a.Alarm {

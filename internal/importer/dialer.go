@@ -11,7 +11,8 @@ type Sender interface {
 
 // Lookup asks a dialer about leads that may be there. Any error means that the
 // question was not answered: it never means "absent". An error that is a
-// FinalError may end the run.
+// LookupError may end the run; after any other the dialer may still be busy
+// with the call.
 type Lookup interface {
 	// Search finds the leads of one list by phone number. The map has an entry
 	// for every number asked; an empty one means that the dialer said "none".
@@ -24,10 +25,14 @@ type Lookup interface {
 	Touch(ctx context.Context, leadID int64, field, value string) error
 }
 
-// FinalError is an error of a Lookup that knows whether every further call
-// would end so too: ten refused logins, for example, lock the account.
-type FinalError interface {
+// LookupError is an error of a Lookup that says more of itself.
+type LookupError interface {
 	error
-	// Final returns why, and false when another call may fare better.
+	// Final returns why every further call would end so too (ten refused
+	// logins, for example, lock the account), and false when another call may
+	// fare better.
 	Final() (Reason, bool)
+	// Over tells that the dialer has finished with the call or never got it:
+	// the call is not in flight any more.
+	Over() bool
 }

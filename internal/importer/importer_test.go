@@ -33,6 +33,8 @@ const (
 	refuses                  // rejects the lead for good
 	refusesLogin             // login error
 	babbles                  // a web page
+	notFound                 // nothing is at the address
+	forbids                  // inserts, something in between keeps the answer and forbids the address
 )
 
 // dialer is a small dialer in memory, on the clock of time.Now.
@@ -103,6 +105,11 @@ func (d *dialer) AddLead(_ context.Context, c importer.Call) importer.Answer {
 		return importer.Answer{Verdict: importer.VerdictRejected, Written: true, Reason: "dnc", Err: errors.New("on the DNC list")}
 	case refusesLogin:
 		return importer.Answer{Verdict: importer.VerdictStop, Written: true, Reason: "login", Err: errors.New("login refused")}
+	case notFound:
+		return importer.Answer{Verdict: importer.VerdictStop, Written: true, Foreign: true, Reason: "not_the_api", Err: errors.New("HTTP 404")}
+	case forbids:
+		d.insert(c)
+		return importer.Answer{Verdict: importer.VerdictStop, Written: true, Foreign: true, Reason: "forbidden", Err: errors.New("HTTP 403")}
 	case babbles:
 		return importer.Answer{Written: true, Foreign: true, Reason: "foreign", Err: errors.New("a web page")}
 	}
@@ -632,6 +639,7 @@ type refused struct{}
 
 func (refused) Error() string                  { return "login refused" }
 func (refused) Final() (importer.Reason, bool) { return "login_refused", true }
+func (refused) Over() bool                     { return true }
 
 func TestARefusedLoginInALookupStopsTheRunAfterOneQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -651,5 +659,59 @@ func TestARefusedLoginInALookupStopsTheRunAfterOneQuestion(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 14, s.Outcomes()[importer.OutcomeSuccess])
 		b.requireOnce(t, 14)
+	})
+}
+
+func TestALookupWithoutAnAnswerKeepsItsSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, first(swallows))
+		began := time.Now()
+		early := 0
+		b.dialer.searches = func() error {
+			if time.Since(began) > b.importer.Limits.Quiescence {
+				return nil
+			}
+			early++
+			return errors.New("no answer")
+		}
+		_, err := b.run(t.Context(), drop("a", 12))
+		require.NoError(t, err)
+		b.requireOnce(t, 12)
+		// Two lost add_leads hold two of the eight slots.
+		require.Equal(t, 6, early)
+	})
+}
+
+func TestAForeignRefusalAfterGoodAnswersLeavesItsRowInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c importer.Call, n int) fate {
+			if n == 1 && c.Lead.PhoneNumber == phone(11) {
+				return forbids
+			}
+			return answers
+		})
+		_, err := b.run(t.Context(), drop("a", 20))
+		var stop *importer.StopError
+		require.ErrorAs(t, err, &stop)
+
+		s, err := b.run(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1, s.Counts()[importer.StateReason{State: importer.Succeeded, Reason: importer.ReasonReconciled}])
+		b.requireOnce(t, 20)
+	})
+}
+
+func TestAForeignRefusalOfTheFirstRowIsTakenForAWrongAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(notFound))
+		began := time.Now()
+		_, err := b.run(t.Context(), drop("a", 20))
+		require.Error(t, err)
+
+		b.dialer.fates = always(answers)
+		_, err = b.run(t.Context(), drop("a", 20))
+		require.NoError(t, err)
+		require.Less(t, time.Since(began), time.Minute, "a corrected address is not waited for")
+		b.requireOnce(t, 20)
 	})
 }

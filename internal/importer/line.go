@@ -332,6 +332,13 @@ func (l *line) alarms() []string {
 	return l.alarmed
 }
 
+// wasAnswered tells whether some call of this run was answered for good.
+func (l *line) wasAnswered() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.answered
+}
+
 func (l *line) made() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -32,7 +32,7 @@ func (d *delivery) inherit(it *item) {
 // reconcile asks the dialer about rows whose answers were lost, until ctx ends.
 func (d *delivery) reconcile(ctx context.Context) error {
 	for {
-		batch, err := d.questions(ctx)
+		batch, in, err := d.questions(ctx)
 		if err != nil {
 			return err
 		}
@@ -42,18 +42,16 @@ func (d *delivery) reconcile(ctx context.Context) error {
 			}
 			continue
 		}
-		if err := d.askAbout(ctx, batch); err != nil {
+		if err := d.askAbout(ctx, batch, in); err != nil {
 			return err
 		}
 	}
 }
 
 // questions waits for rows to ask about and returns those that may share one
-// lead_search: of one list, no two numbers equal as integers, since the dialer
-// credits such numbers with each other's leads.
-func (d *delivery) questions(ctx context.Context) ([]*item, error) {
-	var batch, others []*item
-	taken := map[string]bool{}
+// lead_search, with their inquiry.
+func (d *delivery) questions(ctx context.Context) (batch []*item, in inquiry, err error) {
+	var others []*item
 	for {
 		it, wait, changed := d.asked.pop()
 		switch {
@@ -63,12 +61,11 @@ func (d *delivery) questions(ctx context.Context) ([]*item, error) {
 		case it != nil && d.Limits.TokenField == "":
 			d.done <- d.conclude(it, Review, ReasonNoToken)
 			continue
-		case it != nil && len(batch) > 0 && (it.Lead.ListID != batch[0].Lead.ListID || taken[asInteger(it.Lead.PhoneNumber)]):
+		case it != nil && !in.add(it.Lead.ListID, it.Lead.PhoneNumber):
 			others = append(others, it)
 			continue
 		case it != nil:
 			batch = append(batch, it)
-			taken[asInteger(it.Lead.PhoneNumber)] = true
 			if len(batch) < questionRows {
 				continue
 			}
@@ -77,7 +74,7 @@ func (d *delivery) questions(ctx context.Context) ([]*item, error) {
 			for _, it := range others {
 				d.asked.push(it)
 			}
-			return batch, nil
+			return batch, in, nil
 		}
 		t := time.NewTimer(wait)
 		select {
@@ -87,9 +84,31 @@ func (d *delivery) questions(ctx context.Context) ([]*item, error) {
 		}
 		t.Stop()
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return nil, in, context.Cause(ctx)
 		}
 	}
+}
+
+// inquiry is what one lead_search asks for: numbers of one list, no two equal
+// as integers, since the dialer credits such numbers with each other's leads.
+type inquiry struct {
+	list   string
+	phones []string
+	taken  map[string]bool
+}
+
+// add asks for one number more, and tells whether it may stand beside the others.
+func (in *inquiry) add(list, phone string) bool {
+	if in.taken == nil {
+		in.list, in.taken = list, map[string]bool{}
+	}
+	integer := asInteger(phone)
+	if list != in.list || in.taken[integer] {
+		return false
+	}
+	in.taken[integer] = true
+	in.phones = append(in.phones, phone)
+	return true
 }
 
 // asInteger is what the dialer's loose comparison makes of a number. Its
@@ -101,9 +120,8 @@ func asInteger(phone string) string {
 }
 
 // askAbout looks for the leads of a batch and concludes what can be concluded.
-func (d *delivery) askAbout(ctx context.Context, batch []*item) error {
-	list := batch[0].Lead.ListID
-	controls, err := d.controls(ctx, list)
+func (d *delivery) askAbout(ctx context.Context, batch []*item, in inquiry) error {
+	controls, err := d.controls(ctx, in.list)
 	if err != nil {
 		return err
 	}
@@ -116,7 +134,7 @@ func (d *delivery) askAbout(ctx context.Context, batch []*item) error {
 		// while searches are answered.
 		proven[i] = began > it.quiet && d.line.wroteSince(it.quiet)
 	}
-	found, controlled, err := d.search(ctx, list, batch, controls)
+	found, controlled, err := d.search(ctx, in, controls)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -209,22 +227,14 @@ func (d *delivery) controls(ctx context.Context, list string) ([]OwnLead, error)
 	return own[:min(len(own), controlRows)], nil
 }
 
-// search asks for the batch's numbers. controlled tells that the leads known
+// search asks for the inquiry's numbers. controlled tells that the leads known
 // to be there were found, so that "none" may be believed.
-func (d *delivery) search(ctx context.Context, list string, batch []*item, controls []OwnLead) (found map[string][]int64, controlled bool, err error) {
-	phones, taken := []string{}, map[string]string{}
-	for _, it := range batch {
-		phones = append(phones, it.Lead.PhoneNumber)
-		taken[asInteger(it.Lead.PhoneNumber)] = it.Lead.PhoneNumber
-	}
+func (d *delivery) search(ctx context.Context, in inquiry, controls []OwnLead) (found map[string][]int64, controlled bool, err error) {
 	for _, c := range controls {
-		if taken[asInteger(c.Phone)] == "" {
-			phones = append(phones, c.Phone)
-			taken[asInteger(c.Phone)] = c.Phone
-		}
+		in.add(in.list, c.Phone) // unless it stands there already, or too near to another
 	}
-	err = d.lookup(ctx, func(ctx context.Context) (err error) {
-		found, err = d.Dialer.Search(ctx, list, phones)
+	err = d.ask(ctx, func(ctx context.Context) (err error) {
+		found, err = d.Dialer.Search(ctx, in.list, in.phones)
 		return err
 	})
 	if err != nil {
@@ -238,16 +248,21 @@ func (d *delivery) search(ctx context.Context, list string, batch []*item, contr
 	return found, false, nil
 }
 
+// token reads what a lead carries in its token field.
+func (d *delivery) token(ctx context.Context, leadID int64) (token string, err error) {
+	err = d.ask(ctx, func(ctx context.Context) (err error) {
+		token, err = d.Dialer.Field(ctx, leadID, d.Limits.TokenField)
+		return err
+	})
+	return token, err
+}
+
 // ownAmong reads the tokens of a number's leads and returns the one that is
 // this row's. all tells that every lead was read.
 func (d *delivery) ownAmong(ctx context.Context, it *item, leads []int64) (own int64, all bool) {
 	all = true
 	for _, id := range leads {
-		var token string
-		err := d.lookup(ctx, func(ctx context.Context) (err error) {
-			token, err = d.Dialer.Field(ctx, id, d.Limits.TokenField)
-			return err
-		})
+		token, err := d.token(ctx, id)
 		if err != nil {
 			d.Log.Warn("a lead could not be read", "drop", d.drop.ID, "lead", id, "err", err)
 			all = false
@@ -271,11 +286,7 @@ func (d *delivery) prove(ctx context.Context, batch []*item, controls []OwnLead)
 		return
 	}
 	for _, c := range controls {
-		var token string
-		err := d.lookup(ctx, func(ctx context.Context) (err error) {
-			token, err = d.Dialer.Field(ctx, c.LeadID, d.Limits.TokenField)
-			return err
-		})
+		token, err := d.token(ctx, c.LeadID)
 		if err != nil || !d.Keys.Owns(token, c.Feed, c.SHA256, c.Record) {
 			continue // not ours any more: not ours to write to
 		}
@@ -286,29 +297,23 @@ func (d *delivery) prove(ctx context.Context, batch []*item, controls []OwnLead)
 	}
 }
 
-// touch writes a lead's own token to it once more. A write without an answer
-// keeps its slot, as any other.
+// touch writes a lead's own token to it once more.
 func (d *delivery) touch(ctx context.Context, lead int64, token string) error {
-	slot, err := d.line.slots.acquire(ctx)
-	if err != nil {
-		return err
+	var began time.Duration
+	err := d.ask(ctx, func(ctx context.Context) error {
+		began = d.Clock()
+		return d.Dialer.Touch(ctx, lead, d.Limits.TokenField, token)
+	})
+	if err == nil {
+		d.line.touched(began)
 	}
-	began := d.Clock()
-	if err := d.Dialer.Touch(context.WithoutCancel(ctx), lead, d.Limits.TokenField, token); err != nil {
-		if d.stopAt(err) { // it was answered
-			slot.release()
-		} else {
-			slot.abandon(d.Limits.Timeout + d.Limits.Quiescence)
-		}
-		return err
-	}
-	slot.release()
-	d.line.touched(began)
-	return nil
+	return err
 }
 
-// lookup asks the dialer one question within the limit of calls in flight.
-func (d *delivery) lookup(ctx context.Context, ask func(context.Context) error) error {
+// ask makes a call other than add_lead within the limit of calls in flight. A
+// call that has begun is waited for; one whose answer was lost keeps its slot
+// for as long as the dialer may be busy with it.
+func (d *delivery) ask(ctx context.Context, call func(context.Context) error) error {
 	if err := d.line.rate.Wait(ctx); err != nil {
 		return err
 	}
@@ -316,23 +321,20 @@ func (d *delivery) lookup(ctx context.Context, ask func(context.Context) error) 
 	if err != nil {
 		return err
 	}
-	defer slot.release()
-	err = ask(ctx)
-	d.stopAt(err)
+	err = call(context.WithoutCancel(ctx))
+	var known LookupError
+	switch {
+	case err == nil:
+		slot.release()
+	case errors.As(err, &known) && known.Over():
+		slot.release()
+		if reason, final := known.Final(); final {
+			d.fail(&StopError{reason, err})
+		}
+	default:
+		slot.abandon(d.Limits.Timeout + d.Limits.Quiescence)
+	}
 	return err
-}
-
-// stopAt ends the delivery at an error that every further call would end with.
-func (d *delivery) stopAt(err error) (stopped bool) {
-	var final FinalError
-	if !errors.As(err, &final) {
-		return false
-	}
-	reason, stopped := final.Final()
-	if stopped {
-		d.fail(&StopError{reason, err})
-	}
-	return stopped
 }
 
 // audit looks once more at the rows of a finished drop whose answers had been
@@ -348,41 +350,62 @@ func (d *delivery) audit(ctx context.Context) error {
 			return err
 		}
 		after = page[len(page)-1].Record
-		for _, o := range page {
-			if err := d.auditRow(ctx, o); err != nil {
+		for len(page) > 0 {
+			var in inquiry
+			var batch, others []OwnLead
+			for _, o := range page {
+				if in.add(o.ListID, o.Phone) {
+					batch = append(batch, o)
+				} else {
+					others = append(others, o)
+				}
+			}
+			if err := d.auditBatch(ctx, batch, in); err != nil {
 				return err
 			}
+			page = others
 		}
 	}
 }
 
-func (d *delivery) auditRow(ctx context.Context, o OwnLead) error {
-	var found map[string][]int64
-	err := d.lookup(ctx, func(ctx context.Context) (err error) {
-		found, err = d.Dialer.Search(ctx, o.ListID, []string{o.Phone})
-		return err
-	})
-	var twice []string
-	for _, id := range found[o.Phone] {
-		var token string
-		readErr := d.lookup(ctx, func(ctx context.Context) (err error) {
-			token, err = d.Dialer.Field(ctx, id, d.Limits.TokenField)
+func (d *delivery) auditBatch(ctx context.Context, batch []OwnLead, in inquiry) error {
+	found, _, err := d.search(ctx, in, nil)
+	if err != nil {
+		d.Log.Warn("reconciled rows could not be audited", "drop", d.drop.ID, "rows", len(batch), "err", err)
+		return ctx.Err()
+	}
+	for _, o := range batch {
+		if err := d.auditRow(ctx, o, found[o.Phone]); err != nil {
 			return err
-		})
-		if readErr != nil {
-			err = readErr
-		} else if d.Keys.Owns(token, o.Feed, o.SHA256, o.Record) {
-			twice = append(twice, strconv.FormatInt(id, 10))
 		}
 	}
-	if err != nil {
-		d.Log.Warn("a reconciled row could not be audited", "drop", o.Drop, "record", o.Record, "err", err)
+	return nil
+}
+
+// auditRow looks for the row's token among the leads of its number.
+func (d *delivery) auditRow(ctx context.Context, o OwnLead, leads []int64) error {
+	if !slices.Contains(leads, o.LeadID) { // it is there: the search is not to be believed
+		d.Log.Warn("a reconciled row could not be audited: the search did not find its lead", "drop", o.Drop, "record", o.Record, "lead", o.LeadID)
+	}
+	if len(leads) < 2 {
+		return nil
+	}
+	var twice []string
+	for _, id := range leads {
+		token, err := d.token(ctx, id)
+		if err != nil {
+			d.Log.Warn("a reconciled row could not be audited", "drop", o.Drop, "record", o.Record, "err", err)
+			continue
+		}
+		if d.Keys.Owns(token, o.Feed, o.SHA256, o.Record) {
+			twice = append(twice, strconv.FormatInt(id, 10))
+		}
 	}
 	if len(twice) < 2 {
 		return ctx.Err()
 	}
 	note := "the dialer has this lead twice: " + strings.Join(twice, ", ")
-	d.line.alarm(fmt.Sprintf("drop %d, record %d: %s", o.Drop, o.Record, note))
+	d.line.alarm(fmt.Sprintf("drop %d, record %d: %s", d.drop.ID, o.Record, note))
 	return d.patiently(ctx, func(ctx context.Context) error {
 		return d.Ledger.NoteRow(ctx, d.drop, o.Record, note)
 	})

@@ -110,6 +110,14 @@ func refused(host, s string, call *importer.Call) (importer.Answer, bool) {
 // by what kind of page it is. Only where it is certain that nothing ran does
 // it say anything but unknown.
 func wordless(r reply, first line) finding {
+	f := byStatus(r, first)
+	// A gateway's word is no word of what it stands before.
+	f.busy = !r.complete || r.status == http.StatusBadGateway || r.status == http.StatusGatewayTimeout
+	f.foreign = f.foreign || f.verdict == importer.VerdictStop
+	return f
+}
+
+func byStatus(r reply, first line) finding {
 	if strings.HasPrefix(first.text, "MySQL connect ERROR:") && r.complete {
 		return found(importer.VerdictRetry, ReasonDatabaseDown, "its web server cannot reach its database (down, or out of connections): nothing was run")
 	}
@@ -125,7 +133,7 @@ func wordless(r reply, first line) finding {
 	case http.StatusUnauthorized, http.StatusProxyAuthRequired:
 		return found(importer.VerdictStop, ReasonAccessDenied, "HTTP %d: its web server wants a login of its own in front of the API: exempt this machine or the API's address from it", r.status)
 	case http.StatusForbidden:
-		return found(importer.VerdictStop, ReasonAccessDenied, "HTTP 403: its web server or firewall forbids this address to this machine: nothing was run")
+		return found(importer.VerdictStop, ReasonAccessDenied, "HTTP 403: its web server or firewall forbids this address to this machine")
 	case http.StatusNotFound, http.StatusGone:
 		return wrong("there is nothing at this address")
 	case http.StatusMethodNotAllowed, http.StatusRequestURITooLong, http.StatusTeapot:

@@ -31,6 +31,7 @@ type Error struct {
 	Host   string // host:port of the dialer; empty where no dialer was asked
 
 	text  string
+	busy  bool  // the dialer may still be at work on the call
 	cause error // the caller's own context error, or nil
 }
 
@@ -52,6 +53,7 @@ type finding struct {
 	reason  importer.Reason
 	text    string
 	foreign bool  // a complete answer that is not the Non-Agent API's
+	busy    bool  // the dialer may still be at work on the call
 	cause   error // the caller's context error, or nil
 }
 
@@ -68,7 +70,7 @@ func (f finding) asError(host string) *Error {
 	case f.reason == ReasonAnswerUnrecognised, f.reason == ReasonAnswerIncomplete, f.reason == ReasonAnswerMismatch:
 		kind = KindInconclusive
 	}
-	return &Error{Kind: kind, Reason: f.reason, Host: host, text: f.text, cause: f.cause}
+	return &Error{Kind: kind, Reason: f.reason, Host: host, text: f.text, busy: f.busy, cause: f.cause}
 }
 
 // asAnswer turns a finding into the answer of an add_lead call.
@@ -85,7 +87,7 @@ func (f finding) asAnswer(host string) importer.Answer {
 	}
 }
 
-// Final implements importer.FinalError: nothing that this user asks at this
+// Final implements importer.LookupError: nothing that this user asks at this
 // address will be answered. A missing right is another matter: it is one
 // function's.
 func (e *Error) Final() (importer.Reason, bool) {
@@ -98,4 +100,8 @@ func (e *Error) Final() (importer.Reason, bool) {
 	}
 }
 
-var _ importer.FinalError = (*Error)(nil)
+// Over implements importer.LookupError. A gateway that gives up (502, 504) says
+// nothing about the dialer behind it.
+func (e *Error) Over() bool { return !e.busy }
+
+var _ importer.LookupError = (*Error)(nil)

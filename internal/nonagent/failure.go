@@ -32,7 +32,7 @@ func (c *Client) failed(parent context.Context, err error, written bool) *findin
 	default:
 		f = found(importer.VerdictRetry, ReasonNotSent, "%s: nothing was sent", why)
 	}
-	f.cause = parent.Err()
+	f.busy, f.cause = written, parent.Err()
 	return &f
 }
 
