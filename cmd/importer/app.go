@@ -44,7 +44,7 @@ type app struct {
 
 // load reads the configuration.
 func (sh *shell) load() (*app, error) {
-	cfg, err := config.Load(sh.config, lead.Fields())
+	cfg, err := config.Load(sh.config, lead.Fields(), nonagent.IsCustomField)
 	if err != nil {
 		return nil, err
 	}
@@ -266,24 +266,29 @@ func dialerKey(d config.Dialer) string {
 }
 
 func feedOf(name string, f config.Feed, d config.Dialer) importer.Feed {
-	duplicate := map[string]string{"list": "DUPLIST", "campaign": "DUPCAMP", "system": "DUPSYS"}[f.DialerChecks.Duplicate]
-	campaign := ""
-	if f.DialerChecks.DNC {
-		campaign = f.CampaignID
-	}
-	return importer.Feed{
-		Name: name, Dialer: f.Dialer, Campaign: f.CampaignID, DNCCampaign: campaign,
+	checks := f.DialerChecks
+	feed := importer.Feed{
+		Name: name, Dialer: f.Dialer, Campaign: f.CampaignID,
 		By: f.Dedupe.By, Scope: f.Dedupe.Scope, Window: f.Dedupe.Window.Std(),
-		DNC: f.DialerChecks.DNC, Duplicate: duplicate,
-		Settings: settingsOf(f, d),
+		DNC: checks.DNC, DNCAreaCode: checks.DNCAreaCode, PhoneChecks: checks.Phone,
+		Duplicate:     map[string]string{"list": "DUPLIST", "campaign": "DUPCAMP", "system": "DUPSYS"}[checks.Duplicate],
+		DuplicateDays: checks.DuplicateDays,
+		Settings:      settingsOf(f, d),
 	}
+	if f.Hopper.Add {
+		feed.Hopper = &importer.Hopper{Priority: f.Hopper.Priority, LocalCallTime: f.Hopper.LocalCallTime}
+	}
+	return feed
 }
 
 // settingsOf identifies what decides how a file becomes leads.
 func settingsOf(f config.Feed, d config.Dialer) string {
-	text, err := json.Marshal([]any{f.Dialer, f.ListID, f.CampaignID, f.Region, f.Columns, f.Dedupe.By, f.Dedupe.Scope, d.NonLatin, d.TokenField})
+	text, err := json.Marshal([]any{
+		f.Dialer, f.ListID, f.CampaignID, f.Region, f.Columns, f.CustomFields, f.AltPhones, f.Callback,
+		f.Dedupe.By, f.Dedupe.Scope, d.NonLatin, d.TokenField,
+	})
 	if err != nil {
-		panic(err) // strings, maps of strings and a boolean
+		panic(err) // strings, maps and structs of strings, and a boolean
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])

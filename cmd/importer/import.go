@@ -173,7 +173,14 @@ func dropOptions(feed config.Feed) dropfile.Options {
 	if feed.ListID.Column != "" {
 		columns["list_id"] = feed.ListID.Column
 	}
-	return dropfile.Options{Columns: columns}
+	o := dropfile.Options{Columns: columns, Extras: dropfile.Extras{Custom: feed.CustomFields, AltPhones: feed.AltPhones}}
+	if b := feed.Callback; b != nil {
+		value := func(v config.Value) dropfile.Value { return dropfile.Value{Text: v.Text, Header: v.Column} }
+		o.Extras.Callback = &dropfile.Callback{
+			At: value(b.Datetime), User: value(b.User), Comments: value(b.Comments), Status: b.Status,
+		}
+	}
+	return o
 }
 
 // readable calls what a reader cannot go on from the drop's fault.

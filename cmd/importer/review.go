@@ -131,7 +131,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 }
 
 func rejectsCommand(sh *shell) *cobra.Command {
-	var duplicates bool
+	var duplicates, incomplete bool
 	cmd := &cobra.Command{
 		Use:   "rejects RUN",
 		Short: "Write the rows that a run could not load, as CSV with their reasons",
@@ -151,13 +151,14 @@ begin with an apostrophe.`,
 			}
 			return sh.withLedger(cmd.Context(), func(a *app) error {
 				out := report.NewRejects(a.out)
-				if err := a.ledger.Rejects(cmd.Context(), run, states, out.Add); err != nil {
+				if err := a.ledger.Rejects(cmd.Context(), run, states, incomplete, out.Add); err != nil {
 					return err
 				}
 				return out.Close()
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&incomplete, "incomplete", false, "also rows whose leads were added, but not with all that was asked for")
 	cmd.Flags().BoolVar(&duplicates, "duplicates", false, "also rows that were loaded before")
 	return cmd
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -45,7 +46,7 @@ const dialerPassword = "Right-Password_1"
 // script has these commands:
 //
 //	contacts FILE [shuffled|edited]  writes 250 invented contacts
-//	dialer start [key=value...]      starts a simulated dialer (latency, lists) and sets DIALER_URL and DIALER_HOST
+//	dialer start [key=value...]      starts a simulated dialer (latency, list, custom=LIST:LABEL,LABEL, now) and sets DIALER_URL and DIALER_HOST
 //	dialer VERB ...                  asks or changes it, see dialerVerbs
 //	exits STATUS ARGS...             runs importer and checks its exit status
 //	says SENTENCE                    standard error is this line and nothing else
@@ -142,6 +143,16 @@ func (b *bench) start(ts *testscript.TestScript, args []string) {
 			o.Latency = d
 		case "list":
 			o.Lists = append(o.Lists, dialersim.List{ID: uint64(number(ts, value)), Name: "List", Campaign: "TESTCAMP"})
+		case "custom":
+			list, labels, _ := strings.Cut(value, ":")
+			o.Settings.CustomFields = true
+			o.Lists = append(o.Lists, dialersim.List{
+				ID: uint64(number(ts, list)), Name: "List", Campaign: "TESTCAMP", CustomFields: strings.Split(labels, ","),
+			})
+		case "now":
+			now, err := time.Parse(time.RFC3339, value)
+			ts.Check(err)
+			o.Now = func() time.Time { return now }
 		default:
 			ts.Fatalf("a dialer has no option %s", key)
 		}
@@ -183,15 +194,46 @@ var dialerVerbs = map[string]func(ts *testscript.TestScript, b *bench, args []st
 	},
 	// lead PHONE FIELD VALUE: what it has for a number.
 	"lead": func(ts *testscript.TestScript, b *bench, args []string) {
-		for _, l := range b.dialer.Leads() {
-			if l.Get("phone_number") == args[0] {
-				if got := l.Get(args[1]); got != args[2] && args[2] != "*" {
-					ts.Fatalf("the lead's %s is %q, not %q", args[1], got, args[2])
-				}
-				return
-			}
+		if got := b.leadOf(ts, args[0]).Get(args[1]); got != args[2] && args[2] != "*" {
+			ts.Fatalf("the lead's %s is %q, not %q", args[1], got, args[2])
 		}
-		ts.Fatalf("the dialer has no lead %s", args[0])
+	},
+	// custom PHONE LABEL VALUE: what its custom field holds for a number.
+	"custom": func(ts *testscript.TestScript, b *bench, args []string) {
+		if got := b.dialer.CustomValues(b.leadOf(ts, args[0]).ID)[args[1]]; got != args[2] {
+			ts.Fatalf("the lead's custom field %s is %q, not %q", args[1], got, args[2])
+		}
+	},
+	// hopper PHONE...: these numbers are in the hopper and no others, in this order.
+	"hopper": func(ts *testscript.TestScript, b *bench, args []string) {
+		var got []string
+		for _, id := range b.dialer.Hopper() {
+			l, _ := b.dialer.Lead(id)
+			got = append(got, l.Get("phone_number"))
+		}
+		if !slices.Equal(got, args) {
+			ts.Fatalf("in the hopper are %v, not %v", got, args)
+		}
+	},
+	// callback PHONE WHEN USER COMMENTS: so somebody shall call back.
+	"callback": func(ts *testscript.TestScript, b *bench, args []string) {
+		want := dialersim.Callback{
+			LeadID: b.leadOf(ts, args[0]).ID, ListID: 101, Campaign: "TESTCAMP", When: args[1], Type: "ANYONE",
+			User: args[2], Status: "CALLBK", Comments: args[3],
+		}
+		if want.User != "" {
+			want.Type = "USERONLY"
+		}
+		if !slices.Contains(b.dialer.Callbacks(), want) {
+			ts.Fatalf("there is no callback %+v among %+v", want, b.dialer.Callbacks())
+		}
+	},
+	// alt PHONE NUMBER CODE NOTE: it has this further number for a lead.
+	"alt": func(ts *testscript.TestScript, b *bench, args []string) {
+		want := dialersim.AltPhone{LeadID: b.leadOf(ts, args[0]).ID, Phone: args[1], Code: args[2], Note: args[3]}
+		if !slices.Contains(b.dialer.AltPhones(), want) {
+			ts.Fatalf("there is no further number %+v among %+v", want, b.dialer.AltPhones())
+		}
 	},
 	// list N: it has this list from now on.
 	"list": func(ts *testscript.TestScript, b *bench, args []string) {
@@ -224,6 +266,17 @@ var dialerVerbs = map[string]func(ts *testscript.TestScript, b *bench, args []st
 			return dialersim.Fault{Skip: true, Answer: func(r *dialersim.Response) { r.Drop = true }}
 		})
 	},
+}
+
+// leadOf is the dialer's lead with a number.
+func (b *bench) leadOf(ts *testscript.TestScript, phone string) dialersim.Lead {
+	for _, l := range b.dialer.Leads() {
+		if l.Get("phone_number") == phone {
+			return l
+		}
+	}
+	ts.Fatalf("the dialer has no lead %s", phone)
+	return dialersim.Lead{}
 }
 
 func number(ts *testscript.TestScript, text string) int {

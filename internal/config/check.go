@@ -18,7 +18,9 @@ type checker struct {
 	*findings
 	cfg    *Config
 	fields []string // the lead fields
-	folder string   // the file's own
+	// customField tells what the API would take for a custom field's label.
+	customField func(label string) bool
+	folder      string // the file's own
 }
 
 var (

@@ -41,7 +41,8 @@ func (c *checker) feed(path, name string, f *Feed) {
 	c.schedule(path, f)
 	c.columns(path, f, dialer.TokenField)
 	c.dedupe(path+".dedupe", f, dialer.TokenField)
-	c.oneOf(path+".dialer_checks.duplicate", f.DialerChecks.Duplicate, "off", "list", "campaign", "system")
+	c.extras(path, f)
+	c.dialerChecks(path+".dialer_checks", f.DialerChecks)
 }
 
 func (c *checker) listID(path string, l ListID) {

@@ -54,12 +54,16 @@ type Dialer struct {
 type Feed struct {
 	Dialer       string            `yaml:"dialer" jsonschema:"required" jsonschema_description:"Name of the dialer that the leads go to."`
 	ListID       ListID            `yaml:"list_id" jsonschema:"required" jsonschema_description:"The dialer's list: a number, {column: HEADER} to read it from each row, or {file_name: REGEXP} with one group to read it from the file's name."`
-	CampaignID   string            `yaml:"campaign_id" jsonschema:"maxLength=8" jsonschema_description:"Campaign of the list; needed for dedupe scope campaign, and lets dialer_checks.dnc ask the campaign's DNC list too."`
+	CampaignID   string            `yaml:"campaign_id" jsonschema:"maxLength=8" jsonschema_description:"Campaign of the list; needed for dedupe scope campaign, and for callbacks, and lets dialer_checks.dnc ask the campaign's DNC list too."`
 	Region       string            `yaml:"region" jsonschema:"pattern=^[A-Z]{2}$" jsonschema_description:"Country by whose rules a phone number without a country code is read, as two capital letters."`
 	Source       Source            `yaml:"source,omitempty" jsonschema_description:"Where files are pulled from; not needed for importer import."`
 	Schedule     Strings           `yaml:"schedule" jsonschema_description:"When importer serve pulls: one cron expression or a list, such as 0 6 * * 1-5."`
 	TimeZone     string            `yaml:"time_zone" jsonschema_description:"Zone of the schedule, such as America/New_York; Local: this machine's."`
 	Columns      map[string]string `yaml:"columns" jsonschema_description:"Lead field: header in the file. Usual headers are recognised without it."`
+	CustomFields map[string]string `yaml:"custom_fields" jsonschema_description:"The list's custom fields. Label in the dialer: header in the file."`
+	AltPhones    Strings           `yaml:"alt_phones" jsonschema_description:"Headers of columns with further phone numbers, in the order in which they are dialled. The header is the number's note."`
+	Hopper       Hopper            `yaml:"hopper" jsonschema_description:"Whether new leads are put into the hopper at once."`
+	Callback     *Callback         `yaml:"callback,omitempty" jsonschema_description:"Schedules a callback for each row that has a time for it. Needs campaign_id."`
 	Dedupe       Dedupe            `yaml:"dedupe" jsonschema_description:"When a lead counts as loaded before."`
 	DialerChecks DialerChecks      `yaml:"dialer_checks" jsonschema_description:"Checks that the dialer is asked to make for each lead."`
 }
@@ -82,10 +86,29 @@ type Dedupe struct {
 	Window Duration `yaml:"window" jsonschema_description:"For how long, such as 90d; 0: for ever."`
 }
 
+// Hopper says whether and how leads are put into the hopper, from which the
+// dialer takes the next numbers to call.
+type Hopper struct {
+	Add           bool `yaml:"add" jsonschema_description:"Put each new lead into the hopper: it is called within minutes. Rows with a callback are not."`
+	Priority      int  `yaml:"priority" jsonschema:"minimum=-99,maximum=99" jsonschema_description:"Higher goes first, from -99 to 99."`
+	LocalCallTime bool `yaml:"local_call_time" jsonschema_description:"Only within the campaign's call times where the lead is."`
+}
+
+// Callback says where the callbacks of a feed's rows come from.
+type Callback struct {
+	Datetime Value  `yaml:"datetime" jsonschema:"required" jsonschema_description:"When: {column: HEADER} with a date and time in the dialer's own time, NOW, or a number of days such as 3DAYS. A row with an empty cell gets no callback."`
+	User     Value  `yaml:"user" jsonschema_description:"The agent who shall call: {column: HEADER} or a user name. Empty: anyone."`
+	Comments Value  `yaml:"comments" jsonschema_description:"Told to the agent: {column: HEADER} or a text."`
+	Status   string `yaml:"status" jsonschema:"pattern=^[-_0-9A-Za-z]{1\\,6}$" jsonschema_description:"Status that the lead gets when the callback is due."`
+}
+
 // DialerChecks are made by the dialer, for each lead.
 type DialerChecks struct {
-	DNC       bool   `yaml:"dnc" jsonschema_description:"Refuse numbers on the dialer's do-not-call lists."`
-	Duplicate string `yaml:"duplicate" jsonschema:"enum=off,enum=list,enum=campaign,enum=system" jsonschema_description:"Refuse numbers that the dialer has in this list, in this list's campaign, or anywhere."`
+	DNC           bool    `yaml:"dnc" jsonschema_description:"Refuse numbers on the dialer's do-not-call lists."`
+	DNCAreaCode   bool    `yaml:"dnc_area_code" jsonschema_description:"Refuse also numbers whose whole area code is on those lists, as 305XXXXXXX."`
+	Duplicate     string  `yaml:"duplicate" jsonschema:"enum=off,enum=list,enum=campaign,enum=system" jsonschema_description:"Refuse numbers that the dialer has in this list, in this list's campaign, or anywhere."`
+	DuplicateDays int     `yaml:"duplicate_days" jsonschema:"enum=0,enum=1,enum=2,enum=3,enum=7,enum=14,enum=15,enum=21,enum=28,enum=30,enum=60,enum=90,enum=180,enum=360" jsonschema_description:"Only where that lead was entered within so many days; 0: whenever."`
+	Phone         Strings `yaml:"phone" jsonschema_description:"Checks of North American numbers: prefix (fourth digit not 0 or 1), area_code (known to the dialer), nanpa (area code and prefix in its NANPA table)."`
 }
 
 func (c *Config) setDefaults() {
@@ -111,11 +134,16 @@ func (d *Dialer) setDefaults() {
 func (f *Feed) setDefaults() {
 	f.Region = "US"
 	f.TimeZone = "Local"
+	f.Hopper.setDefaults()
 	f.Dedupe.setDefaults()
 	f.DialerChecks.setDefaults()
 }
 
 func (d *Directory) setDefaults() { d.Pattern = "*" }
+
+func (h *Hopper) setDefaults() { h.LocalCallTime = true }
+
+func (c *Callback) setDefaults() { c.Status = "CALLBK" }
 
 func (d *Dedupe) setDefaults() {
 	d.By = Strings{"phone_number"}

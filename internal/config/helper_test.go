@@ -17,6 +17,9 @@ var leadFields = []string{
 	"security_phrase", "source_id", "vendor_lead_code",
 }
 
+// isCustomField stands for the test that the command line passes in.
+func isCustomField(label string) bool { return label != "" && label != "function" }
+
 // smallest is a configuration with nothing but what has no default.
 const smallest = `dialers:
   main:
@@ -48,7 +51,7 @@ func write(t *testing.T, name, text string, mode os.FileMode) string {
 // load reads the text as a configuration file that only its owner may read.
 func load(t *testing.T, text string) (*config.Config, error) {
 	t.Helper()
-	return config.Load(write(t, "importer.yaml", text, 0o600), leadFields)
+	return config.Load(write(t, "importer.yaml", text, 0o600), leadFields, isCustomField)
 }
 
 // complaint loads the text, which must be refused, and returns the error
@@ -56,7 +59,7 @@ func load(t *testing.T, text string) (*config.Config, error) {
 func complaint(t *testing.T, text string) string {
 	t.Helper()
 	path := write(t, "importer.yaml", text, 0o600)
-	cfg, err := config.Load(path, leadFields)
+	cfg, err := config.Load(path, leadFields, isCustomField)
 	require.Error(t, err)
 	require.Nil(t, cfg)
 	var problems *config.Problems

@@ -16,13 +16,14 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// Load reads the configuration file and checks it. Fields are the lead fields
-// that a feed may name in columns and dedupe.by.
+// Load reads the configuration file and checks it. fields are the lead fields
+// that a feed may name in columns and dedupe.by; customField tells which labels
+// it may name in custom_fields.
 //
 // Relative paths in the file are taken from the file's own folder. The error
 // is a *Problems that lists everything that is wrong at once; Config.Warnings
 // holds what is only unwise.
-func Load(path string, fields []string) (*Config, error) {
+func Load(path string, fields []string, customField func(label string) bool) (*Config, error) {
 	f := &findings{file: path, places: map[string]place{}, unread: map[string]bool{}}
 	folder, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
@@ -38,7 +39,7 @@ func Load(path string, fields []string) (*Config, error) {
 	cfg := &Config{}
 	d.value(body, reflect.ValueOf(cfg).Elem(), "")
 
-	c := checker{findings: f, cfg: cfg, fields: fields, folder: folder}
+	c := checker{findings: f, cfg: cfg, fields: fields, customField: customField, folder: folder}
 	c.config()
 	c.inlineSecrets(d.inline)
 	if err := f.err(); err != nil {

@@ -163,9 +163,9 @@ func TestFeedsThatShareNoScopeMayDifferInTheirIdentity(t *testing.T) {
 
 func TestAMissingFileIsExplained(t *testing.T) {
 	t.Parallel()
-	_, err := config.Load("nowhere/importer.yaml", leadFields)
+	_, err := config.Load("nowhere/importer.yaml", leadFields, isCustomField)
 	require.EqualError(t, err, "nowhere/importer.yaml: there is no such file: copy configs/importer.example.yaml there and edit it, or name yours with --config")
-	_, err = config.Load(".", leadFields)
+	_, err = config.Load(".", leadFields, isCustomField)
 	require.EqualError(t, err, ".: the file cannot be read (is a directory): name a readable file with --config")
 }
 
@@ -222,7 +222,7 @@ func TestHTTPNeedsLeaveExceptOnLoopback(t *testing.T) {
 func TestPathsAreCountedFromTheFile(t *testing.T) {
 	t.Parallel()
 	path := write(t, "importer.yaml", "state_dir: here\nledger: {postgres_bin: /usr/lib/postgresql/17/bin}\n", 0o600)
-	cfg, err := config.Load(path, leadFields)
+	cfg, err := config.Load(path, leadFields, isCustomField)
 	require.NoError(t, err)
 	require.Equal(t, filepath.Join(filepath.Dir(path), "here"), cfg.StateDir)
 	require.Equal(t, "/usr/lib/postgresql/17/bin", cfg.Ledger.PostgresBin)
@@ -247,7 +247,9 @@ func TestAPrivateAuthorityMustBeACertificate(t *testing.T) {
 
 func TestTheRedactedConfigurationLoadsAgain(t *testing.T) {
 	t.Parallel()
-	cfg, err := load(t, strings.Replace(edit(t, "101", `{file_name: '_(\d+)\.csv$'}`), "password: secret-1", "password: |-\n      secret-1", 1))
+	cfg, err := load(t, strings.Replace(edit(t, "101", `{file_name: '_(\d+)\.csv$'}
+    campaign_id: TESTCAMP
+    callback: {datetime: {column: When}, user: agent7}`), "password: secret-1", "password: |-\n      secret-1", 1))
 	require.NoError(t, err)
 	redacted, err := cfg.Redacted()
 	require.NoError(t, err)
@@ -256,15 +258,45 @@ func TestTheRedactedConfigurationLoadsAgain(t *testing.T) {
 	require.NoError(t, err)
 	// An empty mapping or list is rendered for one that was not given.
 	acme := again.Feeds["acme"]
-	acme.Columns, acme.Schedule = nil, nil
+	acme.Columns, acme.Schedule, acme.CustomFields, acme.AltPhones, acme.DialerChecks.Phone = nil, nil, nil, nil, nil
 	again.Feeds["acme"] = acme
 	require.Equal(t, cfg, again)
+}
+
+func TestWhatGoesWithALeadIsCheckedAllAtOnce(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, `importer.yaml:10:5: feeds.acme.callback needs the feed's campaign_id: without it the dialer puts the lead on hold and schedules no callback
+importer.yaml:10:26: feeds.acme.callback.datetime must be {column: HEADER}, NOW or a number of days such as 3DAYS
+importer.yaml:10:42: feeds.acme.callback.user must be {column: HEADER} or an agent's user name of 1 to 20 letters, digits, - and _
+importer.yaml:10:57: feeds.acme.callback.status must be 1 to 6 letters, digits, - or _
+importer.yaml:11:28: feeds.acme.columns.first_name and feeds.acme.custom_fields.color name the same header "Name": remove one
+importer.yaml:11:44: feeds.acme.custom_fields names "comments", which is a field of every lead: map it in columns
+importer.yaml:11:60: feeds.acme.custom_fields names "function", which can be no custom field: use the label that the dialer has for it, made of letters, digits and _, and none of the API's own parameters
+importer.yaml:11:69: feeds.acme.custom_fields.size is empty: write the column's header in the file, or remove the line
+importer.yaml:13:24: feeds.acme.custom_fields.comments and feeds.acme.alt_phones[1] name the same header "Note": remove one
+importer.yaml:14:24: feeds.acme.hopper.priority must be from -99 to 99
+importer.yaml:15:48: feeds.acme.dialer_checks.dnc_area_code widens dnc, which is off: set dnc: true, or remove it
+importer.yaml:15:70: feeds.acme.dialer_checks.duplicate_days must be one of 0, 1, 2, 3, 7, 14, 15, 21, 28, 30, 60, 90, 180, 360: the API ignores any other number
+importer.yaml:15:88: feeds.acme.dialer_checks.phone[1] must be one of prefix, area_code, nanpa`,
+		complaint(t, smallest+`    callback: {datetime: tomorrow, user: "a b", status: "7 days"}
+    custom_fields: {color: Name, comments: Note, function: F, size: ""}
+    columns: {first_name: Name}
+    alt_phones: [Work, Note]
+    hopper: {priority: 100}
+    dialer_checks: {dnc: false, dnc_area_code: true, duplicate_days: 5, phone: [nanpa, all]}
+`))
+	require.Equal(t, `importer.yaml:11:5: feeds.acme.callback.datetime is missing: write {column: HEADER}, NOW or a number of days such as 3DAYS
+importer.yaml:12:37: feeds.acme.dialer_checks.duplicate_days narrows duplicate, which is off: set duplicate, or remove it`,
+		complaint(t, smallest+`    campaign_id: TESTCAMP
+    callback: {comments: hello}
+    dialer_checks: {duplicate_days: 30}
+`))
 }
 
 func TestAScheduleWithoutASourceIsAWarning(t *testing.T) {
 	t.Parallel()
 	path := write(t, "importer.yaml", edit(t, "    list_id: 101\n", "    list_id: 101\n    schedule: ['@daily']\n"), 0o600)
-	cfg, err := config.Load(path, leadFields)
+	cfg, err := config.Load(path, leadFields, isCustomField)
 	require.NoError(t, err)
 	require.Equal(t, []config.Problem{{
 		File: path, Line: 10, Column: 5,

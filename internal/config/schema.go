@@ -46,16 +46,26 @@ func (Strings) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{text, {Type: "array", Items: text}}}
 }
 
+// form is a mapping of one key.
+func form(key, description string) *jsonschema.Schema {
+	properties := jsonschema.NewProperties()
+	properties.Set(key, &jsonschema.Schema{Type: "string", Description: description})
+	return &jsonschema.Schema{
+		Type: "object", Properties: properties, Required: []string{key},
+		AdditionalProperties: jsonschema.FalseSchema,
+	}
+}
+
+// JSONSchema lists the two forms of a value.
+func (Value) JSONSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
+		{Type: "string"},
+		form("column", "Header of the column that holds it."),
+	}}
+}
+
 // JSONSchema lists the three forms of a list id.
 func (ListID) JSONSchema() *jsonschema.Schema {
-	form := func(key, description string) *jsonschema.Schema {
-		properties := jsonschema.NewProperties()
-		properties.Set(key, &jsonschema.Schema{Type: "string", Description: description})
-		return &jsonschema.Schema{
-			Type: "object", Properties: properties, Required: []string{key},
-			AdditionalProperties: jsonschema.FalseSchema,
-		}
-	}
 	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
 		{Type: "integer", Minimum: "100"},
 		{Type: "string", Pattern: "^([1-9][0-9]{2,18}|.*[$][{].*)$"},
@@ -78,6 +88,12 @@ func (Feed) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Feed](s) }
 
 // JSONSchemaExtend adds the defaults.
 func (Directory) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Directory](s) }
+
+// JSONSchemaExtend adds the defaults.
+func (Hopper) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Hopper](s) }
+
+// JSONSchemaExtend adds the defaults.
+func (Callback) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Callback](s) }
 
 // JSONSchemaExtend adds the defaults.
 func (Dedupe) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Dedupe](s) }

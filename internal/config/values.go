@@ -96,3 +96,24 @@ func (l ListID) MarshalYAML() (any, error) {
 	type mapping ListID
 	return mapping(l), nil
 }
+
+// Value is the same for every row, or read from a column.
+type Value struct {
+	Text   string `yaml:"-"`
+	Column string `yaml:"column"` // header
+}
+
+// UnmarshalText takes what is the same for every row.
+func (v *Value) UnmarshalText(text []byte) error {
+	v.Text = string(text)
+	return nil
+}
+
+// MarshalYAML writes the form that the file has.
+func (v Value) MarshalYAML() (any, error) {
+	if v.Column == "" {
+		return v.Text, nil
+	}
+	type mapping Value
+	return mapping(v), nil
+}

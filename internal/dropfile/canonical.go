@@ -2,8 +2,11 @@ package dropfile
 
 import (
 	"io"
+	"slices"
 
 	"github.com/gocarina/gocsv"
+
+	"importer/internal/lead"
 )
 
 // canonical yields records under the lead's own field names, with the columns
@@ -19,7 +22,7 @@ var _ gocsv.CSVReader = (*canonical)(nil)
 func newCanonical(mapping []Mapped) canonical {
 	c := canonical{rows: make([][]string, 1, batchRows+1)}
 	for _, m := range mapping {
-		if m.Field != "" {
+		if slices.Contains(lead.Fields(), m.Field) {
 			c.columns = append(c.columns, m.Column-1)
 			c.rows[0] = append(c.rows[0], m.Field)
 		}

@@ -2,19 +2,18 @@ package dropfile
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
-
-	"importer/internal/lead"
 )
 
 // Mapped says how one column of the file is read.
 type Mapped struct {
 	Column     int    // from 1
 	Header     string // the vendor's name
-	Field      string // the lead's field; empty when the column is not used
-	Configured bool   // the feed's columns: says so, not the header's name
+	Field      string // the lead's field, or one of its extras such as alt_phones[0]; empty when the column is not used
+	Configured bool   // the feed's configuration says so, not the header's name
 }
 
 // usual lists, for each of a lead's fields beside the phone numbers, the names
@@ -66,24 +65,23 @@ type columns struct {
 }
 
 // mapColumns maps the file's columns: first those that are configured (field
-// to header), then by their usual names. Returns *HoldError when a person must
+// or extra to header), then by their usual names. Returns *HoldError when a person must
 // decide.
 func mapColumns(headers []string, configured map[string]string) ([]Mapped, error) {
 	c := columns{headers: headers, of: map[string]int{}, taken: make([]bool, len(headers))}
 	for _, h := range headers {
 		c.plain = append(c.plain, plain(h))
 	}
-	for _, field := range lead.Fields() {
-		if header, ok := configured[field]; ok {
-			at := c.find(header)
-			if at < 0 {
-				return nil, &HoldError{Field: field, Wanted: header, Headers: c.shown()}
-			}
-			if c.taken[at] {
-				return nil, fmt.Errorf("columns: two fields name the header %q, one of them is %s", header, field)
-			}
-			c.take(field, at)
+	for _, field := range slices.Sorted(maps.Keys(configured)) {
+		header := configured[field]
+		at := c.find(header)
+		if at < 0 {
+			return nil, &HoldError{Field: field, Wanted: header, Headers: c.shown()}
 		}
+		if c.taken[at] {
+			return nil, fmt.Errorf("columns: two fields name the header %q, one of them is %s", header, field)
+		}
+		c.take(field, at)
 	}
 	for field, names := range usual {
 		if _, done := c.of[field]; !done {
@@ -146,11 +144,9 @@ func (c *columns) mapped(configured map[string]string) []Mapped {
 	for at, h := range c.headers {
 		all[at] = Mapped{Column: at + 1, Header: h}
 	}
-	for _, field := range lead.Fields() {
-		if at, ok := c.of[field]; ok {
-			_, said := configured[field]
-			all[at].Field, all[at].Configured = field, said
-		}
+	for field, at := range c.of {
+		_, said := configured[field]
+		all[at].Field, all[at].Configured = field, said
 	}
 	return all
 }

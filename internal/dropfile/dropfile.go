@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -20,6 +21,8 @@ type Options struct {
 	// Columns maps a lead's field to the vendor's header for it, and goes
 	// before the usual names.
 	Columns map[string]string
+	// Extras says where a lead's extras come from.
+	Extras Extras
 	// MaxRecord is how many bytes a record may have; 0: 1 MiB.
 	MaxRecord int
 }
@@ -39,11 +42,12 @@ type Reader struct {
 	mapping []Mapped
 	count   int // records, the header not counted
 
-	fill  canonical
-	leads []lead.Lead
-	rows  []importer.Row // read, not yet handed out
-	next  int
-	err   error // comes behind rows
+	fill   canonical
+	extras extras
+	leads  []lead.Lead
+	rows   []importer.Row // read, not yet handed out
+	next   int
+	err    error // comes behind rows
 }
 
 // Open reads the header of a CSV file: UTF-8 with or without a byte-order
@@ -63,12 +67,15 @@ func Open(r io.Reader, o Options) (*Reader, error) {
 	if err := d.readHeader(); err != nil {
 		return nil, err
 	}
-	mapping, err := mapColumns(d.header, o.Columns)
+	configured := o.Extras.columns()
+	maps.Copy(configured, o.Columns)
+	mapping, err := mapColumns(d.header, configured)
 	if err != nil {
 		return nil, err
 	}
 	d.mapping = mapping
 	d.fill = newCanonical(mapping)
+	d.extras = newExtras(o.Extras, mapping)
 	return d, nil
 }
 
@@ -168,6 +175,7 @@ func (d *Reader) readBatch() {
 	for i := range d.rows {
 		if d.rows[i].Refusal == nil {
 			d.rows[i].Lead = d.leads[filled]
+			d.rows[i].Lead.Extras = d.extras.of(d.rows[i].Cells)
 			filled++
 		}
 	}

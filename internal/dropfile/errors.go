@@ -44,8 +44,8 @@ func (e *RecordError) Error() string {
 // HoldError is returned by Open when a person must say how the columns are to
 // be read. Nothing is imported from the drop before.
 type HoldError struct {
-	Field      string   // the lead's field that has no column
-	Wanted     string   // the header that columns: names for it, empty for none
+	Field      string   // the lead's field or extra that has no column
+	Wanted     string   // the header that the feed's configuration names for it, empty for none
 	Candidates []string // headers that are equally good for it
 	Headers    []string // the headers present; empty when the first line is none
 }
@@ -55,7 +55,7 @@ func (e *HoldError) Error() string {
 	case len(e.Headers) == 0:
 		return "the first line looks like a contact, not like a header: add a header line to the file"
 	case e.Wanted != "":
-		return fmt.Sprintf("no column has the header %q that the feed's columns: names for %s; the header has %s",
+		return fmt.Sprintf("no column has the header %q that the feed's configuration names for %s; the header has %s",
 			e.Wanted, e.Field, quoted(e.Headers))
 	case len(e.Candidates) > 0:
 		return fmt.Sprintf("%d columns could be the %s: %s; say which in the feed's configuration, for example columns: {%s: %q}",

@@ -35,7 +35,7 @@ const (
 // Answer is what became of one add_lead call.
 type Answer struct {
 	Verdict     Verdict
-	Reason      Reason
+	Reason      Reason        // VerdictAdded: what was asked for with the lead and not confirmed, the gravest; empty: nothing
 	LeadID      int64         // VerdictAdded: the dialer's id of the new lead
 	DuplicateOf int64         // VerdictDuplicate: the lead it collided with, 0 when not told
 	Notes       []string      // what else the dialer said, without people's data
@@ -55,6 +55,17 @@ type Call struct {
 	TokenField string // source_id, vendor_lead_code, security_phrase, or empty
 	// Duplicate is the dialer-side duplicate check: "", DUPLIST, DUPCAMP or DUPSYS.
 	Duplicate string
-	DNC       bool   // ask the dialer's DNC lists
-	Campaign  string // whose campaign DNC list to ask too; empty: none
+	// DuplicateDays narrows it to leads entered within so many days; 0: of any age.
+	DuplicateDays int
+	DNC           bool     // ask the dialer's DNC lists, the campaign's too where there is one
+	DNCAreaCode   bool     // ask them for the number's area code too
+	Campaign      string   // of the list; a callback needs it; empty: none
+	PhoneChecks   []string // of North American numbers: prefix, area_code, nanpa
+	Hopper        *Hopper  // nil: the lead is not put into the hopper
+}
+
+// Hopper says how a lead is put into the hopper.
+type Hopper struct {
+	Priority      int
+	LocalCallTime bool // only within the campaign's call times where the lead is
 }

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -413,11 +414,16 @@ func (d *delivery) sendOne(ctx context.Context, it *item) settling {
 		d.fail(err)
 	}
 	out := d.judge(it, answer)
-	if out.s.To == Unknown && !it.refused {
+	switch {
+	case out.s.To == Unknown && !it.refused:
 		it.quiet = began + d.Limits.Timeout + d.Limits.Quiescence
 		it.slot = slot
 		slot.abandon(it.quiet - d.Clock())
-	} else {
+	case out.s.To == Succeeded:
+		if !d.addCustomFields(ctx, it, &out.s, slot) {
+			return unfinished(it, out.s.Reason, out.calls)
+		}
+	default:
 		slot.release()
 	}
 	return out
@@ -429,7 +435,10 @@ var errTooLate = errors.New("too late to begin the call")
 // dialer's own check stands guard once more.
 func (d *delivery) call(it *item) Call {
 	f := d.run.feed
-	c := Call{Lead: it.Lead, TokenField: d.Limits.TokenField, Duplicate: f.Duplicate, DNC: f.DNC, Campaign: f.DNCCampaign}
+	c := Call{
+		Lead: it.Lead, TokenField: d.Limits.TokenField, Campaign: f.Campaign, DNC: f.DNC, DNCAreaCode: f.DNCAreaCode,
+		Duplicate: f.Duplicate, DuplicateDays: f.DuplicateDays, PhoneChecks: f.PhoneChecks, Hopper: d.hopper(it),
+	}
 	if c.TokenField != "" {
 		c.Token = d.Keys.Token(d.drop.Feed, d.drop.SHA256, it.Record, it.Attempt)
 	}
@@ -450,7 +459,7 @@ func (d *delivery) judge(it *item, a Answer) settling {
 	s := Settlement{Record: it.Record, Attempt: it.Attempt, From: Armed, Reason: a.Reason}
 	switch a.Verdict {
 	case VerdictAdded:
-		s.To, s.LeadID, s.Reason, s.Note = Succeeded, a.LeadID, ReasonAdded, notes(a)
+		s.To, s.LeadID, s.Reason, s.Note = Succeeded, a.LeadID, cmp.Or(a.Reason, ReasonAdded), notes(a)
 	case VerdictRejected:
 		s.To = Rejected
 	case VerdictDuplicate:

@@ -7,6 +7,12 @@ type Sender interface {
 	// AddLead makes one add_lead call. It never repeats it by itself, and
 	// answers within the dialer's timeout whatever the server does.
 	AddLead(ctx context.Context, c Call) Answer
+	// UpdateCustomFields makes one call that writes custom fields, by their
+	// labels, of a lead of a list. Calls may be repeated: they write the same.
+	// VerdictAdded: they are written; VerdictRejected: they were not, and the
+	// same call would not write them either; VerdictUnknown: the call may still
+	// take effect.
+	UpdateCustomFields(ctx context.Context, leadID int64, listID string, values map[string]string) Answer
 }
 
 // Lookup asks a dialer about leads that may be there. Any error means that the

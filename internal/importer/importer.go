@@ -24,10 +24,13 @@ type Feed struct {
 	By       []string // the fields that make a lead's identity
 	Scope    string   // list, campaign or dialer
 	Window   time.Duration
-	DNC      bool
-	// DNCCampaign is whose campaign DNC list the dialer shall ask too; empty: none.
-	DNCCampaign string
-	Duplicate   string // DUPLIST, DUPCAMP, DUPSYS or empty
+	// What the dialer is asked to check and to do with each lead, see Call.
+	DNC           bool
+	DNCAreaCode   bool
+	Duplicate     string
+	DuplicateDays int
+	PhoneChecks   []string
+	Hopper        *Hopper
 	// Settings identifies everything that decides how a file becomes leads. A
 	// drop none of whose rows has reached the dialer is recorded afresh when
 	// it has changed, so that a corrected configuration takes effect.

@@ -49,6 +49,9 @@ type dialer struct {
 	blocked  bool // inserts and writes hang, lookups answer
 	waiting  []importer.Call
 	searches func() error
+	custom   func(n int) importer.Answer // what becomes of a lead's nth update of custom fields; nil: they are written
+	updates  map[int64]int               // calls that write custom fields, by lead
+	values   map[int64]map[string]string
 }
 
 type added struct {
@@ -60,7 +63,7 @@ type added struct {
 const timeout = 2 * time.Second
 
 func newDialer(fates func(importer.Call, int) fate) *dialer {
-	return &dialer{fates: fates, leads: map[string][]added{}, calls: map[string]int{}}
+	return &dialer{fates: fates, leads: map[string][]added{}, calls: map[string]int{}, updates: map[int64]int{}, values: map[int64]map[string]string{}}
 }
 
 func (d *dialer) AddLead(_ context.Context, c importer.Call) importer.Answer {
@@ -193,7 +196,10 @@ func (d *dialer) Touch(context.Context, int64, string, string) error {
 }
 
 // rows is a drop of n invented people; each number is its own.
-type rows struct{ n, at, from int }
+type rows struct {
+	n, at, from int
+	extras      *lead.Extras // of each of them
+}
 
 func (r *rows) Next() (importer.Row, error) {
 	if r.at == r.n {
@@ -202,7 +208,7 @@ func (r *rows) Next() (importer.Row, error) {
 	r.at++
 	return importer.Row{
 		Record: r.at, Line: r.at + 1, Cells: []string{phone(r.from + r.at)},
-		Lead: lead.Lead{PhoneNumber: phone(r.from + r.at)},
+		Lead: lead.Lead{PhoneNumber: phone(r.from + r.at), Extras: r.extras},
 	}, nil
 }
 func (r *rows) Header() []string { return []string{"phone"} }

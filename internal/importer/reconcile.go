@@ -150,7 +150,10 @@ func (d *delivery) askAbout(ctx context.Context, batch []*item, in inquiry) erro
 		switch {
 		case id != 0:
 			s := d.conclude(it, Succeeded, ReasonReconciled)
-			s.s.LeadID = id
+			s.s.LeadID, s.s.Note = id, d.unconfirmed(it)
+			if !d.addCustomFields(ctx, it, &s.s, nil) {
+				return context.Cause(ctx)
+			}
 			d.done <- s
 		case !all || !controlled:
 			d.askAgain(it)

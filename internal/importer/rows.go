@@ -80,15 +80,19 @@ func (s State) Outcome() Outcome {
 // The reasons that the delivery itself gives; package lead names those of
 // INVALID rows and package nonagent those of the dialer's answers.
 const (
-	ReasonAdded             Reason = "added"              // SUCCESS: the API said so
-	ReasonReconciled        Reason = "reconciled"         // SUCCESS: the answer was lost, a lookup found our own token
-	ReasonAlreadyImported   Reason = "already_imported"   // DUPLICATE: the whole drop was imported before
-	ReasonAlreadyLoaded     Reason = "already_loaded"     // DUPLICATE: another row holds this lead's claim
-	ReasonDialerDuplicate   Reason = "dialer_duplicate"   // DUPLICATE: the dialer's own check found the number
-	ReasonAttemptsExhausted Reason = "attempts_exhausted" // ERROR: five attempts without an outcome
-	ReasonUnproven          Reason = "unproven"           // REVIEW: neither present nor absent could be proven
-	ReasonIdentityMissing   Reason = "identity_missing"   // INVALID: all the fields that tell leads apart are empty
-	ReasonNoToken           Reason = "no_token"           // REVIEW: the answer was lost and leads carry no token to ask for
+	ReasonAdded               Reason = "added"                 // SUCCESS: the API said so
+	ReasonReconciled          Reason = "reconciled"            // SUCCESS: the answer was lost, a lookup found our own token
+	ReasonNotInHopper         Reason = "not_in_hopper"         // SUCCESS: added, but not put into the hopper as asked
+	ReasonCustomFieldsMissing Reason = "custom_fields_missing" // SUCCESS: added, but its custom fields are not confirmed
+	ReasonAltPhonesMissing    Reason = "alt_phones_missing"    // SUCCESS: added, but its further numbers are not confirmed
+	ReasonCallbackRefused     Reason = "callback_refused"      // SUCCESS: added, but on hold without its callback: never called
+	ReasonAlreadyImported     Reason = "already_imported"      // DUPLICATE: the whole drop was imported before
+	ReasonAlreadyLoaded       Reason = "already_loaded"        // DUPLICATE: another row holds this lead's claim
+	ReasonDialerDuplicate     Reason = "dialer_duplicate"      // DUPLICATE: the dialer's own check found the number
+	ReasonAttemptsExhausted   Reason = "attempts_exhausted"    // ERROR: five attempts without an outcome
+	ReasonUnproven            Reason = "unproven"              // REVIEW: neither present nor absent could be proven
+	ReasonIdentityMissing     Reason = "identity_missing"      // INVALID: all the fields that tell leads apart are empty
+	ReasonNoToken             Reason = "no_token"              // REVIEW: the answer was lost and leads carry no token to ask for
 )
 
 // DropState is where a drop stands.

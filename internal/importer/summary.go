@@ -93,11 +93,12 @@ func (s Summary) Held() bool {
 }
 
 // NeedsPerson tells whether somebody should look although the run is over:
-// errors, reviews, alarms, held drops, rows that wait for an answer, or a
-// drop of which nothing could be used.
+// errors, reviews, alarms, held drops, rows that wait for an answer, leads that
+// lack what no later run will bring, or a drop of which nothing could be used.
 func (s Summary) NeedsPerson() bool {
 	c := s.Counts()
-	return c.Outcome(OutcomeError) > 0 || c.Outcome(OutcomeReview) > 0 || c.Outcome(OutcomePending) > 0 ||
+	lacking := c[StateReason{Succeeded, ReasonCallbackRefused}] + c[StateReason{Succeeded, ReasonCustomFieldsMissing}]
+	return lacking > 0 || c.Outcome(OutcomeError) > 0 || c.Outcome(OutcomeReview) > 0 || c.Outcome(OutcomePending) > 0 ||
 		len(s.Alarms) > 0 || s.Held() ||
 		(c.Rows() > 0 && c.Outcome(OutcomeInvalid) == c.Rows())
 }

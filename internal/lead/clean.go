@@ -16,7 +16,7 @@ type Rules struct {
 // Clean returns the lead as it would be posted: nothing is left in it that the
 // dialer would change on arrival. Every difference to what the vendor sent is
 // a Change, at most one a field, except for blanks around a value, the
-// punctuation of a phone number, and the phone code and list that are filled
+// punctuation of a phone number, and the phone codes and list that are filled
 // in. Cleaning a cleaned lead changes nothing. A refused lead comes back as it
 // was.
 func (r Rules) Clean(in Lead) (Lead, []Change, *Refusal) {
@@ -40,6 +40,10 @@ func (r Rules) Clean(in Lead) (Lead, []Change, *Refusal) {
 		if to != from {
 			changes.add(c.name, from, to, why)
 		}
+	}
+	var refused *Refusal
+	if out.Extras, refused = r.cleanExtras(&out, &changes); refused != nil {
+		return in, nil, refused
 	}
 	return out, changes, nil
 }

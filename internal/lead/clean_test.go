@@ -45,7 +45,7 @@ func field(t require.TestingT, l *lead.Lead, name string) *string {
 func TestFieldsAreTheLeadsOwn(t *testing.T) {
 	t.Parallel()
 	var want []string
-	for i := range reflect.TypeFor[lead.Lead]().NumField() {
+	for i := range reflect.TypeFor[lead.Lead]().NumField() - 1 { // the last one is Extras
 		want = append(want, reflect.TypeFor[lead.Lead]().Field(i).Tag.Get("csv"))
 	}
 	require.Equal(t, want, lead.Fields())

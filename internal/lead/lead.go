@@ -3,7 +3,8 @@ package lead
 
 // Lead is one contact under the names of add_lead's parameters. Before Clean
 // it holds what the vendor sent, afterwards exactly what would be posted.
-// Every field is text: the dialer's rules are about text, and gocsv fills it.
+// Every field of the dialer's lead table is text: the dialer's rules are about
+// text, and gocsv fills it.
 type Lead struct {
 	PhoneCode      string `csv:"phone_code" json:"phone_code,omitempty"`
 	PhoneNumber    string `csv:"phone_number" json:"phone_number,omitempty"`
@@ -30,6 +31,10 @@ type Lead struct {
 	Comments       string `csv:"comments" json:"comments,omitempty"`
 	Rank           string `csv:"rank" json:"rank,omitempty"`
 	Owner          string `csv:"owner" json:"owner,omitempty"`
+
+	// Extras is nil when the lead brings none. It is never changed in place:
+	// copies of a lead share it.
+	Extras *Extras `csv:"-" json:"extras,omitempty"`
 }
 
 // Reason is a stable code for why a row ended as it did; docs/reasons.md

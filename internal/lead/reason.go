@@ -18,6 +18,9 @@ const (
 	PhoneInvalid Reason = "phone_invalid"
 	// ListIDInvalid: neither the row nor the feed names a usable list.
 	ListIDInvalid Reason = "list_id_invalid"
+	// CallbackInvalid: the callback's time or user is none that the dialer
+	// would take; it would put the lead on hold for ever.
+	CallbackInvalid Reason = "callback_invalid"
 )
 
 // details explains each reason for one row without quoting it.

@@ -136,32 +136,34 @@ func (l *Ledger) DropCounts(ctx context.Context, f RunFilter) (drops []importer.
 }
 
 // Rejects calls give for every row of a run's drops that stands in one of the
-// states, in the order of the files. The rows are read as they are given: they
-// are never all in memory.
-func (l *Ledger) Rejects(ctx context.Context, run int64, states []importer.State, give func(importer.Reject) error) error {
+// states, and (incomplete) for every row whose lead was added without all that
+// was asked for, in the order of the files. The rows are read as they are given:
+// they are never all in memory.
+func (l *Ledger) Rejects(ctx context.Context, run int64, states []importer.State, incomplete bool, give func(importer.Reject) error) error {
 	runs, err := l.ListRuns(ctx, RunFilter{ID: run})
 	if err != nil {
 		return err
 	}
 	for _, d := range runs[0].Drops {
-		if err := l.dropRejects(ctx, d.Drop, states, give); err != nil {
+		if err := l.dropRejects(ctx, d.Drop, states, incomplete, give); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l *Ledger) dropRejects(ctx context.Context, d importer.Drop, states []importer.State, give func(importer.Reject) error) error {
+func (l *Ledger) dropRejects(ctx context.Context, d importer.Drop, states []importer.State, incomplete bool, give func(importer.Reject) error) error {
 	const query = `
 		SELECT r.record, r.line, r.state, r.reason, r.note, w.cells
 		FROM rows r JOIN row_data w USING (month, drop_id, record)
-		WHERE r.month = $1 AND r.drop_id = $2 AND r.state = ANY ($3::text[]::row_state[])
+		WHERE r.month = $1 AND r.drop_id = $2 AND (r.state = ANY ($3::text[]::row_state[])
+			OR $4 AND r.state = 'succeeded' AND r.reason <> $5 AND r.note <> '')
 		ORDER BY r.record`
 	names := make([]string, len(states))
 	for i, s := range states {
 		names[i] = string(s)
 	}
-	rows, err := l.pool.Query(ctx, query, d.Month, d.ID, names)
+	rows, err := l.pool.Query(ctx, query, d.Month, d.ID, names, incomplete, string(importer.ReasonAdded))
 	if err != nil {
 		return classify(ctx, err)
 	}

@@ -101,7 +101,7 @@ func TestRejectsAreGivenAsTheVendorSentThem(t *testing.T) {
 	require.NoError(t, l.NoteRow(t.Context(), finished.d, 2, "twice"))
 	var got []importer.Reject
 	states := []importer.State{importer.Rejected, importer.Failed, importer.Duplicate}
-	require.NoError(t, l.Rejects(t.Context(), finished.run, states, func(r importer.Reject) error {
+	require.NoError(t, l.Rejects(t.Context(), finished.run, states, false, func(r importer.Reject) error {
 		got = append(got, r)
 		return nil
 	}))
@@ -115,6 +115,25 @@ func TestRejectsAreGivenAsTheVendorSentThem(t *testing.T) {
 	require.Equal(t, importer.ReasonAlreadyLoaded, got[1].Reason)
 
 	stop := errors.New("enough")
-	require.ErrorIs(t, l.Rejects(t.Context(), finished.run, states, func(importer.Reject) error { return stop }), stop)
-	require.ErrorIs(t, l.Rejects(t.Context(), 999, states, nil), ledger.ErrNoRun)
+	require.ErrorIs(t, l.Rejects(t.Context(), finished.run, states, false, func(importer.Reject) error { return stop }), stop)
+	require.ErrorIs(t, l.Rejects(t.Context(), 999, states, false, nil), ledger.ErrNoRun)
+}
+
+func TestIncompleteLeadsAreGivenWhenAskedFor(t *testing.T) {
+	t.Parallel()
+	l := ledgertest.Open(t)
+	w := begin(t, l, "acme").recorded(t, 1, 2, 3, 4).armed(t, 1, 2, 3)
+	_, err := l.Settle(t.Context(), w.d, w.run, w.holder, 3, []importer.Settlement{
+		{Record: 1, Attempt: 1, From: importer.Armed, To: importer.Succeeded, Reason: importer.ReasonAdded, LeadID: 1, Note: "added to hopper"},
+		{Record: 2, Attempt: 1, From: importer.Armed, To: importer.Succeeded, Reason: importer.ReasonNotInHopper, LeadID: 2, Note: "not added to hopper: outside local time"},
+		{Record: 3, Attempt: 1, From: importer.Armed, To: importer.Succeeded, Reason: importer.ReasonReconciled, LeadID: 3},
+	})
+	require.NoError(t, err)
+	require.NoError(t, l.JoinDrop(t.Context(), w.run, w.d, false))
+	given := map[int]importer.Reason{}
+	require.NoError(t, l.Rejects(t.Context(), w.run, nil, true, func(r importer.Reject) error {
+		given[r.Record] = r.Reason
+		return nil
+	}))
+	require.Equal(t, map[int]importer.Reason{2: importer.ReasonNotInHopper}, given)
 }

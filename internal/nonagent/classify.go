@@ -49,6 +49,9 @@ func classify(r reply, call *importer.Call) importer.Answer {
 	if data, ok := strings.CutPrefix(first.text, addLeadSuccess); ok && first.ended {
 		a := added(r.host, strings.Split(data, "|"), call)
 		a.Notes = slices.Concat(notes, notesAfter(rest, "add_lead"))
+		if a.Verdict == importer.VerdictAdded {
+			confirm(&a, call)
+		}
 		return a
 	}
 	if f, ok := stopLine(first, "add_lead", ""); ok {
@@ -84,6 +87,32 @@ func added(host string, data []string, call *importer.Call) importer.Answer {
 		return found(importer.VerdictUnknown, ReasonAnswerUnrecognised, "its SUCCESS line carries no lead id").asAnswer(host)
 	}
 	return importer.Answer{Verdict: importer.VerdictAdded, LeadID: id}
+}
+
+// confirm tells what was asked for with a lead that is in and was not done. The
+// notices about it can be missing altogether: where the dialer's script breaks
+// off behind its SUCCESS line, nothing of it was done.
+func confirm(a *importer.Answer, call *importer.Call) {
+	lacks := func(done, refused, unsaid string, why importer.Reason) {
+		if slices.Contains(a.Notes, done) {
+			return
+		}
+		a.Reason = why
+		if !slices.ContainsFunc(a.Notes, func(note string) bool { return strings.HasPrefix(note, refused) }) {
+			a.Notes = append(a.Notes, unsaid)
+		}
+	}
+	// The gravest comes last, and stays.
+	if call.Hopper != nil {
+		lacks("added to hopper", "not added to hopper", "hopper not confirmed", importer.ReasonNotInHopper)
+	}
+	x := call.Lead.Extras
+	if x != nil && x.AltPhones != nil {
+		lacks("alternate numbers added", "alternate numbers not", "alternate numbers not confirmed", importer.ReasonAltPhonesMissing)
+	}
+	if x != nil && x.Callback != nil {
+		lacks("callback added", "callback not added", "callback not confirmed, the lead may be on hold", importer.ReasonCallbackRefused)
+	}
 }
 
 // refused reads an ERROR line about the lead, without its "ERROR: add_lead ".

@@ -67,7 +67,9 @@ func (f finding) asError(host string) *Error {
 	switch {
 	case f.verdict == importer.VerdictStop:
 		kind = KindStop
-	case f.reason == ReasonAnswerUnrecognised, f.reason == ReasonAnswerIncomplete, f.reason == ReasonAnswerMismatch:
+	case f.reason == ReasonNotFound:
+		kind = KindNotFound
+	case f.reason == ReasonInconclusive, f.reason == ReasonAnswerUnrecognised, f.reason == ReasonAnswerIncomplete, f.reason == ReasonAnswerMismatch:
 		kind = KindInconclusive
 	}
 	return &Error{Kind: kind, Reason: f.reason, Host: host, text: f.text, busy: f.busy, cause: f.cause}

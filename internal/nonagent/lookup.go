@@ -3,9 +3,7 @@ package nonagent
 import (
 	"bytes"
 	"context"
-	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -144,81 +142,6 @@ func (c *Client) Field(ctx context.Context, leadID int64, field string) (string,
 	return value, nil
 }
 
-// Touch writes a value to one field of a lead with update_lead. Every error is
-// an *Error, of KindNotFound when the dialer has no such lead.
-func (c *Client) Touch(ctx context.Context, leadID int64, field, value string) error {
-	if leadID <= 0 || !isLeadField(field) || value == "" || !isSafe(value) {
-		return c.badCall("an update wants a lead's id, one of its fields, and a value without control characters")
-	}
-	f := c.newForm("update_lead")
-	f.add("lead_id", strconv.FormatInt(leadID, 10))
-	f.add(field, value)
-	_, err := c.update(ctx, f, leadID)
-	return err
-}
-
-// UpdateCustomFields writes a lead's custom fields, which add_lead itself
-// loses on many dialers. The keys of values are the labels of the list's
-// custom fields. Returns an *Error when the dialer does not confirm them for
-// this lead in this list.
-func (c *Client) UpdateCustomFields(ctx context.Context, leadID int64, listID string, values map[string]string) error {
-	f := c.newForm("update_lead")
-	f.add("lead_id", strconv.FormatInt(leadID, 10))
-	f.add("custom_fields", "Y")
-	if leadID <= 0 || len(values) == 0 {
-		return c.badCall("an update of custom fields wants a lead's id and at least one field")
-	}
-	for _, label := range slices.Sorted(maps.Keys(values)) {
-		if !isCustomField(label) || !isSafe(values[label]) {
-			return c.badCall("a custom field wants a label of lower-case letters, digits and _ that is no parameter of the API, and a value without control characters")
-		}
-		f.add(label, values[label])
-	}
-	rest, err := c.update(ctx, f, leadID)
-	if err != nil {
-		return err
-	}
-	for len(rest) > 0 {
-		var l line
-		l, rest = cut(rest)
-		s, _ := strings.CutPrefix(l.text, "NOTICE: update_lead CUSTOM FIELDS VALUES ")
-		_, data, _ := strings.Cut(s, " - ")
-		cells := strings.Split(data, "|")
-		if len(cells) >= 3 && cells[1] == strconv.FormatInt(leadID, 10) && cells[2] == listID {
-			return nil
-		}
-	}
-	return c.inconclusive("it did not confirm the custom fields: are custom fields switched on, and has the list these ones?")
-}
-
-// update makes an update_lead call for one lead and returns what the dialer
-// said after its SUCCESS line. As with add_lead, that line counts whatever the
-// HTTP status, since the dialer logs after it has written.
-func (c *Client) update(ctx context.Context, f *form, leadID int64) ([]byte, error) {
-	r, unanswered := c.post(ctx, f, maxLookupAnswer)
-	if unanswered != nil {
-		return nil, unanswered.asError(c.host)
-	}
-	first, _, rest := decisive(r.body, "update_lead")
-	if data, ok := strings.CutPrefix(first.text, "SUCCESS: update_lead LEAD HAS BEEN UPDATED - "); ok && first.ended {
-		cells := strings.Split(data, "|") // user|lead_id|affected|||
-		if len(cells) < 2 || cells[1] != strconv.FormatInt(leadID, 10) {
-			return nil, found(importer.VerdictUnknown, ReasonAnswerMismatch, "it says that it updated another lead than the one it was told").asError(c.host)
-		}
-		return rest, nil
-	}
-	if stop, ok := stopLine(first, "update_lead", ""); ok {
-		return nil, stop.asError(c.host)
-	}
-	if s, ok := strings.CutPrefix(first.text, "ERROR: update_lead "); ok && r.complete {
-		if isPhrase(s, "NO MATCHES FOUND IN THE SYSTEM") {
-			return nil, c.notFound(ReasonNotFound, "it has no such lead")
-		}
-		return nil, c.inconclusive("it refused an update with an ERROR that this version does not know: look at its API log report")
-	}
-	return nil, wordless(r, first).asError(c.host)
-}
-
 // ask makes a call that answers with lines and returns those that are not
 // empty. none is the one of the given errors of this function, each meaning
 // "there is nothing", that the dialer answered with instead.
@@ -266,28 +189,4 @@ func (c *Client) notFound(r importer.Reason, text string) *Error {
 
 func (c *Client) badCall(text string) *Error {
 	return &Error{Kind: KindInconclusive, Reason: ReasonBadCall, text: text + ": nothing was sent"}
-}
-
-// parametersOfUpdate are names that would make update_lead do something else
-// than write a custom field.
-var parametersOfUpdate = map[string]bool{
-	"source": true, "user": true, "pass": true, "function": true, "end": true,
-	"lead_id": true, "list_id": true, "phone_number": true, "phone_code": true, "vendor_lead_code": true,
-	"search_method": true, "search_location": true, "insert_if_not_found": true, "records": true,
-	"no_update": true, "delete_lead": true, "delete_cf_data": true, "reset_lead": true, "update_phone_number": true,
-	"archived_lead": true, "list_exists_check": true, "custom_fields": true, "custom_fields_delete": true,
-	"callback": true, "callback_status": true, "callback_datetime": true, "callback_type": true,
-	"callback_user": true, "callback_comments": true, "campaign_id": true,
-	"add_to_hopper": true, "remove_from_hopper": true, "hopper_priority": true, "hopper_local_call_time_check": true,
-	"user_field": true, "list_id_field": true, "status": true, "called_count": true, "gmt_offset_now": true,
-	"entry_list_id": true, "force_entry_list_id": true, "entry_date": true, "local_call_time": true,
-	"duplicate_check": true, "dnc_check": true, "campaign_dnc_check": true, "usacan_prefix_check": true,
-	"usacan_areacode_check": true, "nanpa_ac_prefix_check": true, "tz_method": true, "lookup_state": true,
-	"multi_alt_phones": true, "stage": true, "header": true, "format": true, "db": true,
-}
-
-// isCustomField tells whether a label may be sent as a parameter's name.
-func isCustomField(label string) bool {
-	return label != "" && !parametersOfUpdate[label] && !isLeadField(label) &&
-		only(label, func(b byte) bool { return isDigit(b) || b == '_' || 'a' <= b && b <= 'z' })
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"importer/internal/importer"
 )
 
 // asked is a client of a server that gives one answer to everything.
@@ -227,11 +229,15 @@ func TestQuestionOutsideTheAllowListIsNotAsked(t *testing.T) {
 	requireKind(t, c.Touch(ctx, 0, "source_id", "x"), KindInconclusive, "lead 0")
 	requireKind(t, c.Touch(ctx, 3, "source_id", ""), KindInconclusive, "no value")
 	requireKind(t, c.Touch(ctx, 3, "source_id", `a\`), KindInconclusive, "unsafe")
-	for _, label := range []string{"", "delete_lead", "status", "first_name", "user", "pass", "end", "a&b", "Color", "list_id_field"} {
-		requireKind(t, c.UpdateCustomFields(ctx, 3, "101", map[string]string{label: "x"}), KindInconclusive, label)
+	for name, values := range map[string]map[string]string{
+		"unsafe": {"color": "x;"}, "none": nil,
+		"no label": {"": "x"}, "a letter": {"x": "x"}, "a parameter": {"delete_lead": "x"}, "in capitals": {"Delete_Lead": "x"},
+		"a field": {"first_name": "x"}, "the user": {"user": "x"}, "the last one": {"end": "x"}, "two": {"a&b": "x"},
+	} {
+		a := c.UpdateCustomFields(ctx, 3, "101", values)
+		require.Equal(t, importer.VerdictRejected, a.Verdict, name)
+		require.Equal(t, ReasonBadCall, a.Reason, name)
 	}
-	requireKind(t, c.UpdateCustomFields(ctx, 3, "101", map[string]string{"color": "x;"}), KindInconclusive, "unsafe")
-	requireKind(t, c.UpdateCustomFields(ctx, 3, "101", nil), KindInconclusive, "none")
 	require.Empty(t, s.seen())
 }
 
@@ -240,18 +246,39 @@ func TestCustomFieldsAreConfirmed(t *testing.T) {
 	updated := "SUCCESS: update_lead LEAD HAS BEEN UPDATED - apiuser|76|0|||\n"
 	c, s := asked(t, page("200 OK", updated+"NOTICE: update_lead CUSTOM FIELDS VALUES ADDED - 3055557016|76|102|1\n"))
 	values := map[string]string{"shoe": "44", "color": "blue"}
-	require.NoError(t, c.UpdateCustomFields(t.Context(), 76, "102", values))
+	require.Equal(t, importer.VerdictAdded, c.UpdateCustomFields(t.Context(), 76, "102", values).Verdict)
 	form := s.seen()[0]
 	require.Equal(t, "Y", form.Get("custom_fields"))
 	require.Equal(t, "blue", form.Get("color"))
 	require.Equal(t, "44", form.Get("shoe"))
-	for _, notice := range []string{
-		"", "NOTICE: update_lead CUSTOM FIELDS NOT UPDATED, CUSTOM FIELDS DISABLED - 3055557016|Y|0\n",
-		"NOTICE: update_lead CUSTOM FIELDS VALUES ADDED - 3055557016|77|102|1\n",
-		"NOTICE: update_lead CUSTOM FIELDS VALUES ADDED - 3055557016|76|101|1\n",
+}
+
+func TestCustomFieldsThatAreNotConfirmedAreToldApart(t *testing.T) {
+	t.Parallel()
+	updated := "SUCCESS: update_lead LEAD HAS BEEN UPDATED - apiuser|76|0|||\n"
+	for name, k := range map[string]struct {
+		answer  string
+		verdict importer.Verdict
+		reason  importer.Reason
+		notes   []string
+	}{
+		"no word about them":  {page("200 OK", updated), importer.VerdictRejected, ReasonInconclusive, []string{"custom fields not confirmed"}},
+		"switched off":        {page("200 OK", updated+"NOTICE: update_lead CUSTOM FIELDS NOT ADDED, CUSTOM FIELDS DISABLED - 3055557016|76|Y|0\n"), importer.VerdictRejected, ReasonInconclusive, []string{"custom fields not added: switched off on the dialer"}},
+		"the list has none":   {page("200 OK", updated+"NOTICE: update_lead CUSTOM FIELDS NOT ADDED, NO CUSTOM FIELDS DEFINED FOR THIS LIST - 3055557016|76|102\n"), importer.VerdictRejected, ReasonInconclusive, []string{"custom fields not added: the list has none"}},
+		"another lead":        {page("200 OK", updated+"NOTICE: update_lead CUSTOM FIELDS VALUES ADDED - 3055557016|77|102|1\n"), importer.VerdictRejected, ReasonInconclusive, []string{"custom fields added"}},
+		"another list":        {page("200 OK", updated+"NOTICE: update_lead CUSTOM FIELDS VALUES ADDED - 3055557016|76|101|1\n"), importer.VerdictRejected, ReasonInconclusive, []string{"custom fields added"}},
+		"the script died":     {page("500 Internal Server Error", updated), importer.VerdictRetry, ReasonServerError, nil},
+		"broken off":          {"HTTP/1.1 200 OK\r\nContent-Length: 500\r\nConnection: close\r\n\r\n" + updated, importer.VerdictUnknown, ReasonAnswerIncomplete, nil},
+		"no such lead":        {page("200 OK", "ERROR: update_lead NO MATCHES FOUND IN THE SYSTEM: |apiuser|76||\n"), importer.VerdictRejected, ReasonNotFound, nil},
+		"not permitted":       {page("200 OK", "ERROR: auth USER DOES NOT HAVE PERMISSION TO USE THIS FUNCTION: |apiuser|update_lead|\n"), importer.VerdictStop, ReasonFunctionNotAllowed, nil},
+		"a 500 without words": {page("500 Internal Server Error", ""), importer.VerdictUnknown, ReasonServerError, nil},
 	} {
-		c, _ := asked(t, page("200 OK", updated+notice))
-		requireKind(t, c.UpdateCustomFields(t.Context(), 76, "102", values), KindInconclusive, notice)
+		c, _ := asked(t, k.answer)
+		a := c.UpdateCustomFields(t.Context(), 76, "102", map[string]string{"color": "blue"})
+		require.Equal(t, k.verdict, a.Verdict, name)
+		require.Equal(t, k.reason, a.Reason, name)
+		require.Equal(t, k.notes, a.Notes, name)
+		requireClean(t, a.Err.Error())
 	}
 }
 

@@ -2,6 +2,7 @@ package nonagent
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -27,7 +28,7 @@ func (c *Client) newForm(function string) *form {
 }
 
 // add appends a field, unless its value is empty. Every name is a constant of
-// this package, or was checked by isLeadField or isCustomField: nothing that
+// this package, or was checked by isLeadField or IsCustomField: nothing that
 // came out of a file can become a parameter's name.
 func (f *form) add(name, value string) {
 	if value == "" {
@@ -56,16 +57,69 @@ func (c *Client) addLeadForm(call *importer.Call) *form {
 		}
 		f.add(field.name, field.value)
 	}
-	f.add("duplicate_check", call.Duplicate)
-	if call.DNC {
-		f.add("dnc_check", "Y")
-	}
-	if call.Campaign != "" {
-		f.add("campaign_dnc_check", "Y")
-		f.add("campaign_id", call.Campaign)
-	}
+	f.addExtras(call)
+	f.addChecks(call)
 	f.add("list_exists_check", "Y")
 	return f
+}
+
+// addExtras adds what the dialer shall do with the lead once it is in. Custom
+// fields are not among it: see UpdateCustomFields.
+func (f *form) addExtras(call *importer.Call) {
+	f.add("campaign_id", call.Campaign)
+	if h := call.Hopper; h != nil {
+		f.add("add_to_hopper", "Y")
+		f.add("hopper_priority", strconv.Itoa(h.Priority))
+		if h.LocalCallTime {
+			f.add("hopper_local_call_time_check", "Y")
+		}
+	}
+	x := call.Lead.Extras
+	if x == nil {
+		return
+	}
+	var numbers []string
+	for _, alt := range x.AltPhones {
+		numbers = append(numbers, alt.Number+"_"+alt.Code+"_"+alt.Note)
+	}
+	f.add("multi_alt_phones", strings.Join(numbers, "!"))
+	if b := x.Callback; b != nil {
+		f.add("callback", "Y")
+		f.add("callback_datetime", b.At)
+		f.add("callback_status", b.Status)
+		if b.User != "" {
+			f.add("callback_type", "USERONLY")
+			f.add("callback_user", b.User)
+		}
+		f.add("callback_comments", b.Comments)
+	}
+}
+
+// addChecks adds what the dialer shall refuse.
+func (f *form) addChecks(call *importer.Call) {
+	if call.DuplicateDays > 0 {
+		f.add("duplicate_check", call.Duplicate+strconv.Itoa(call.DuplicateDays)+"DAY")
+	} else {
+		f.add("duplicate_check", call.Duplicate)
+	}
+	if call.DNC {
+		how := "Y"
+		if call.DNCAreaCode {
+			how = "AREACODE"
+		}
+		f.add("dnc_check", how)
+		if call.Campaign != "" {
+			f.add("campaign_dnc_check", how)
+		}
+	}
+	for _, check := range call.PhoneChecks {
+		f.add(phoneChecks[check], "Y")
+	}
+}
+
+// phoneChecks are the parameters that switch checks of North American numbers on.
+var phoneChecks = map[string]string{
+	"prefix": "usacan_prefix_check", "area_code": "usacan_areacode_check", "nanpa": "nanpa_ac_prefix_check",
 }
 
 type field struct{ name, value string }
@@ -125,8 +179,10 @@ func refuse(call *importer.Call) *finding {
 		return bad(importer.VerdictRejected, ReasonUnsafePhone, "the phone number is not made of digits alone")
 	case !isToken(call.TokenField) || (call.TokenField == "") != (call.Token == "") || !isSafe(call.Token):
 		return bad(importer.VerdictStop, ReasonBadCall, "the token goes into source_id, vendor_lead_code or security_phrase, and into nothing else")
-	case !isDuplicateCheck(call.Duplicate):
-		return bad(importer.VerdictStop, ReasonBadCall, "the dialer's duplicate check is DUPLIST, DUPCAMP, DUPSYS or nothing")
+	case !isDuplicateCheck(call.Duplicate, call.DuplicateDays):
+		return bad(importer.VerdictStop, ReasonBadCall, "the dialer's duplicate check is DUPLIST, DUPCAMP, DUPSYS or nothing, and knows some numbers of days only")
+	case slices.ContainsFunc(call.PhoneChecks, func(check string) bool { return phoneChecks[check] == "" }):
+		return bad(importer.VerdictStop, ReasonBadCall, "the dialer's checks of numbers are prefix, area_code and nanpa")
 	case !only(call.Campaign, isName):
 		return bad(importer.VerdictStop, ReasonBadCall, "a campaign id is made of letters, digits, - and _")
 	}
@@ -135,7 +191,35 @@ func refuse(call *importer.Call) *finding {
 			return bad(importer.VerdictRejected, ReasonUnsafeText, "field "+f.name+` holds one of \ " ; # or a control character`)
 		}
 	}
-	return nil
+	return refuseExtras(call)
+}
+
+func refuseExtras(call *importer.Call) *finding {
+	x := call.Lead.Extras
+	if x == nil {
+		return nil
+	}
+	bad := func(v importer.Verdict, r importer.Reason, text string) *finding {
+		f := found(v, r, "%s; nothing was sent", text)
+		return &f
+	}
+	for _, alt := range x.AltPhones {
+		if alt.Number == "" || !only(alt.Number, isDigit) || !only(alt.Code, isDigit) {
+			return bad(importer.VerdictRejected, ReasonUnsafePhone, "an alternate number is not made of digits alone")
+		}
+		if !isSafe(alt.Note) || strings.ContainsAny(alt.Note, "!_") {
+			return bad(importer.VerdictRejected, ReasonUnsafeText, "an alternate number's note holds a character that parts numbers")
+		}
+	}
+	if b := x.Callback; b != nil {
+		if call.Campaign == "" {
+			return bad(importer.VerdictStop, ReasonBadCall, "a row brings a callback, and its feed has no campaign_id: set it")
+		}
+		if !isSafe(b.At) || !only(b.User, isName) || !only(b.Status, isName) || !isSafe(b.Comments) {
+			return bad(importer.VerdictRejected, ReasonUnsafeText, `the callback holds one of \ " ; # or a control character`)
+		}
+	}
+	return refuseCustom(x.Custom)
 }
 
 func isToken(field string) bool {
@@ -146,9 +230,16 @@ func isToken(field string) bool {
 	return false
 }
 
-func isDuplicateCheck(word string) bool {
+func isDuplicateCheck(word string, days int) bool {
 	switch word {
-	case "", "DUPLIST", "DUPCAMP", "DUPSYS":
+	case "":
+		return days == 0
+	case "DUPLIST", "DUPCAMP", "DUPSYS":
+	default:
+		return false
+	}
+	switch days { // the dialer ignores any other number, and then looks at every age
+	case 0, 1, 2, 3, 7, 14, 15, 21, 28, 30, 60, 90, 180, 360:
 		return true
 	}
 	return false

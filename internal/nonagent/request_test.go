@@ -52,7 +52,7 @@ func TestRequestIsInOneOrderAndEndsHarmlessly(t *testing.T) {
 	require.Equal(t, "function=add_lead&source=importer&user=apiuser&pass="+passwordCanary+
 		"&phone_code=1&phone_number="+phoneCanary+"&list_id=101&vendor_lead_code="+vendorCanary+"&source_id=RABCDEFGHIJKLMNOP-1"+
 		"&first_name="+nameCanary+"&last_name=O%27Brien&comments="+commentCanary+"+%26+more"+
-		"&duplicate_check=DUPLIST&dnc_check=Y&campaign_dnc_check=Y&campaign_id=TESTCAMP&list_exists_check=Y&end=1",
+		"&campaign_id=TESTCAMP&duplicate_check=DUPLIST&dnc_check=Y&campaign_dnc_check=Y&list_exists_check=Y&end=1",
 		string(c.addLeadForm(&call).bytes()))
 	plain := importer.Call{Lead: lead.Lead{PhoneNumber: phoneCanary, ListID: "101"}}
 	require.Equal(t, "function=add_lead&source=importer&user=apiuser&pass="+passwordCanary+
@@ -64,14 +64,15 @@ func TestEveryFieldOfALeadIsSentUnderItsName(t *testing.T) {
 	t.Parallel()
 	var l lead.Lead
 	v := reflect.ValueOf(&l).Elem()
-	for i := range v.NumField() {
+	columns := v.NumField() - 1 // the last one is Extras
+	for i := range columns {
 		v.Field(i).SetString("value of " + v.Type().Field(i).Name)
 	}
 	for i, f := range leadFields(&l) {
 		require.Equal(t, v.Type().Field(i).Tag.Get("csv"), f.name)
 		require.Equal(t, "value of "+v.Type().Field(i).Name, f.value)
 	}
-	require.Len(t, leadFields(&l), v.NumField())
+	require.Len(t, leadFields(&l), columns)
 }
 
 func TestUnsafeCallIsRefusedWithoutBeingMade(t *testing.T) {
@@ -103,7 +104,37 @@ func TestUnsafeCallIsRefusedWithoutBeingMade(t *testing.T) {
 		"a place without token": {func(c *importer.Call) { c.Token = "" }, ReasonBadCall},
 		"an unsafe token":       {func(c *importer.Call) { c.Token = `R"` }, ReasonBadCall},
 		"another check":         {func(c *importer.Call) { c.Duplicate = "DUPNAMEPHONELIST" }, ReasonBadCall},
-		"an odd campaign":       {func(c *importer.Call) { c.Campaign = "A&B" }, ReasonBadCall},
+		"other days":            {func(c *importer.Call) { c.DuplicateDays = 5 }, ReasonBadCall},
+		"another phone check":   {func(c *importer.Call) { c.PhoneChecks = []string{"all"} }, ReasonBadCall},
+		"a custom parameter": {
+			func(c *importer.Call) { c.Lead.Extras = &lead.Extras{Custom: map[string]string{"function": "x"}} }, ReasonBadCall,
+		},
+		"an unsafe custom field": {
+			func(c *importer.Call) {
+				c.Lead.Extras = &lead.Extras{Custom: map[string]string{"color": nameCanary + `"`}}
+			}, ReasonUnsafeText,
+		},
+		"an alternate number of letters": {
+			func(c *importer.Call) {
+				c.Lead.Extras = &lead.Extras{AltPhones: []lead.AltPhone{{Number: "305555O123"}}}
+			}, ReasonUnsafePhone,
+		},
+		"an alternate number's note that parts": {
+			func(c *importer.Call) {
+				c.Lead.Extras = &lead.Extras{AltPhones: []lead.AltPhone{{Number: "3055550123", Note: "a!1_2"}}}
+			}, ReasonUnsafeText,
+		},
+		"an unsafe callback": {
+			func(c *importer.Call) {
+				c.Lead.Extras = &lead.Extras{Callback: &lead.Callback{At: "NOW", Comments: nameCanary + `\`}}
+			}, ReasonUnsafeText,
+		},
+		"a callback without campaign": {
+			func(c *importer.Call) {
+				c.Campaign, c.Lead.Extras = "", &lead.Extras{Callback: &lead.Callback{At: "NOW"}}
+			}, ReasonBadCall,
+		},
+		"an odd campaign": {func(c *importer.Call) { c.Campaign = "A&B" }, ReasonBadCall},
 	} {
 		call := aCall()
 		k.spoil(&call)

@@ -106,8 +106,104 @@ func TestCustomFieldsGoInByASecondCall(t *testing.T) {
 	sim.Configure(func(s *dialersim.Settings) { s.CustomFields = true })
 	a := c.AddLead(t.Context(), someone())
 	require.NoError(t, a.Err)
-	require.NoError(t, c.UpdateCustomFields(t.Context(), a.LeadID, "101", map[string]string{"color": "blue"}))
+	require.Equal(t, importer.VerdictAdded, c.UpdateCustomFields(t.Context(), a.LeadID, "101", map[string]string{"color": "blue"}).Verdict)
 	require.Equal(t, map[string]string{"color": "blue"}, sim.CustomValues(a.LeadID))
+}
+
+func TestWhatWasAskedForWithALeadIsDoneOrTold(t *testing.T) {
+	t.Parallel()
+	withAll := func() importer.Call {
+		c := someone()
+		c.Hopper = &importer.Hopper{Priority: 50}
+		c.Lead.Extras = &lead.Extras{
+			AltPhones: []lead.AltPhone{{Code: "1", Number: "7275551212", Note: "work"}, {Code: "44", Number: "2079460123", Note: "mother"}},
+			Callback:  &lead.Callback{At: "2026-12-01 10:00:00", User: "importer", Status: "CBK2", Comments: "it's urgent"},
+		}
+		return c
+	}
+	for name, k := range map[string]struct {
+		trouble func(*dialersim.Settings)
+		spoil   func(*importer.Call)
+		reason  importer.Reason
+		notes   []string
+	}{
+		"all is done": {reason: "", notes: []string{"alternate numbers added", "added to hopper", "callback added"}},
+		"no such agent": {
+			spoil:  func(c *importer.Call) { c.Lead.Extras.Callback.User = "nobody" },
+			reason: importer.ReasonCallbackRefused,
+			notes:  []string{"alternate numbers added", "added to hopper", "callback not added: user not valid, the lead is on hold"},
+		},
+		"no such campaign": {
+			spoil:  func(c *importer.Call) { c.Campaign = "OTHER" },
+			reason: importer.ReasonCallbackRefused,
+			notes:  []string{"alternate numbers added", "added to hopper", "callback not added: campaign not valid, the lead is on hold"},
+		},
+		"the script dies behind its SUCCESS line": {
+			trouble: func(s *dialersim.Settings) { s.LogFails = true },
+			reason:  importer.ReasonCallbackRefused,
+			notes:   []string{"hopper not confirmed", "alternate numbers not confirmed", "callback not confirmed, the lead may be on hold"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sim, c := simulated(t, dialersim.Options{})
+			if k.trouble != nil {
+				sim.Configure(k.trouble)
+			}
+			call := withAll()
+			if k.spoil != nil {
+				k.spoil(&call)
+			}
+			a := c.AddLead(t.Context(), call)
+			require.NoError(t, a.Err)
+			require.Equal(t, importer.VerdictAdded, a.Verdict)
+			require.Equal(t, k.reason, a.Reason)
+			require.Equal(t, k.notes, a.Notes)
+			if k.reason != "" {
+				require.Empty(t, sim.Callbacks())
+				return
+			}
+			require.Equal(t, []dialersim.AltPhone{
+				{LeadID: a.LeadID, Phone: "7275551212", Code: "1", Note: "work"},
+				{LeadID: a.LeadID, Phone: "2079460123", Code: "44", Note: "mother"},
+			}, sim.AltPhones())
+			require.Equal(t, []dialersim.Callback{{
+				LeadID: a.LeadID, ListID: 101, Campaign: "TESTCAMP", When: "2026-12-01 10:00:00",
+				Type: "USERONLY", User: "importer", Status: "CBK2", Comments: "it's urgent",
+			}}, sim.Callbacks())
+			hopper, err := c.HopperList(t.Context(), "TESTCAMP")
+			require.NoError(t, err)
+			require.Len(t, hopper, 1)
+		})
+	}
+}
+
+func TestEachCheckIsTheDialersOwn(t *testing.T) {
+	t.Parallel()
+	sim, c := simulated(t, dialersim.Options{})
+	sim.AddDNC("SYSTEM_INTERNAL", "305XXXXXXX")
+	for name, k := range map[string]struct {
+		phone  string
+		ask    func(*importer.Call)
+		reason importer.Reason
+	}{
+		"an area code on the DNC list, the number asked for":    {"3055551001", func(*importer.Call) {}, ""},
+		"an area code on the DNC list, the area code asked for": {"3055551001", func(c *importer.Call) { c.DNCAreaCode = true }, nonagent.ReasonDNC},
+		"a prefix":                       {"2120551001", func(c *importer.Call) { c.PhoneChecks = []string{"prefix"} }, nonagent.ReasonPhonePrefix},
+		"an area code that there is not": {"2115551001", func(c *importer.Call) { c.PhoneChecks = []string{"area_code"} }, nonagent.ReasonPhoneAreaCode},
+		"without NANPA data":             {"2125551001", func(c *importer.Call) { c.PhoneChecks = []string{"nanpa"} }, ""},
+	} {
+		call := someone()
+		call.Lead.PhoneNumber = k.phone
+		k.ask(&call)
+		require.Equal(t, k.reason, c.AddLead(t.Context(), call).Reason, name)
+	}
+	old := sim.AddLead(time.Now().AddDate(0, 0, -40), map[string]string{"list_id": "101", "phone_number": "2125551777"})
+	call := someone()
+	call.Lead.PhoneNumber, call.Duplicate, call.DuplicateDays = "2125551777", "DUPSYS", 60
+	require.Equal(t, old, c.AddLead(t.Context(), call).DuplicateOf)
+	call.DuplicateDays = 30
+	require.Equal(t, importer.VerdictAdded, c.AddLead(t.Context(), call).Verdict)
 }
 
 func TestDialerInTrouble(t *testing.T) {

@@ -27,6 +27,17 @@ type hopperEntry struct {
 	campaign     string
 }
 
+// Hopper is the leads in the hopper, the next to be called first.
+func (d *Dialer) Hopper() []int64 {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	leads := make([]int64, len(d.hopper))
+	for i, entry := range d.hopper {
+		leads[i] = entry.lead
+	}
+	return leads
+}
+
 // loadAltPhones reads multi_alt_phones. The real one prints every number
 // without a line break, glued to the NOTICE that follows.
 func (c *call) loadAltPhones(id int64) bool {
