@@ -68,11 +68,11 @@ func (c *call) login() bool {
 		return false
 	}
 	recent := c.now.Sub(a.lastLogin) < lockWindow
-	if a.failures >= maxFailures && recent {
+	if a.failures >= maxFailures && recent || c.set.AccountLocked {
 		c.print("ERROR: Too many login attempts, try again in 15 minutes: |", c.userName, "|LOCK|\n")
 		return false
 	}
-	if !strings.EqualFold(a.Password, password) || a.Inactive || a.Level < 7 {
+	if !strings.EqualFold(a.Password, password) || c.set.PasswordChanged || a.Inactive || a.Level < 7 {
 		if !recent {
 			a.failures, a.lastLogin = 0, c.now
 		}

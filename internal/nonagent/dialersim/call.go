@@ -65,10 +65,17 @@ var functions = map[string]function{
 	"delete_dnc_phone":   {deleteDNCPhone, writesLists, "DELETE DNC PHONE NUMBERS"},
 }
 
-// execute runs the script for a request and returns its answer.
-func (d *Dialer) execute(r *http.Request, req *Request) *Response {
+// execute runs the script for a request and returns its answer. change, where
+// not nil, is of the settings and for this request alone.
+func (d *Dialer) execute(r *http.Request, req *Request, change func(*Settings)) *Response {
+	set := d.settings.Load()
+	if change != nil {
+		own := *set
+		change(&own)
+		set = &own
+	}
 	c := &call{
-		d: d, set: d.settings.Load(), form: req.form, function: req.Function,
+		d: d, set: set, form: req.form, function: req.Function,
 		now: d.now(), remoteAddr: r.RemoteAddr,
 		resp: &Response{Status: http.StatusOK, Header: make(http.Header, 6), Body: make([]byte, 0, 128)},
 	}
@@ -78,6 +85,10 @@ func (d *Dialer) execute(r *http.Request, req *Request) *Response {
 }
 
 func (c *call) run() {
+	if !c.d.thawed() {
+		c.resp.Drop = true
+		return
+	}
 	header := c.resp.Header
 	if c.set.ConnectError != "" {
 		header["Content-Type"] = earlyType
@@ -188,13 +199,13 @@ func (c *call) work() bool {
 		return true
 	}
 	c.worked = true
-	return c.d.desk.sleep(c.d.latency)
+	return c.d.desk.sleep(c.d.latency, nil)
 }
 
 // write changes the lead table, when its turn comes. False: the dialer was
 // stopped while the call waited, and nothing was changed.
 func (c *call) write(change func()) bool {
-	if !c.work() || !c.d.table.enter(c.d.desk.stopped) {
+	if !c.work() || !c.d.thawed() || !c.d.table.enter(c.d.desk.stopped) {
 		c.resp.Drop = true
 		return false
 	}

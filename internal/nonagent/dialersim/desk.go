@@ -80,6 +80,19 @@ func (k *desk) read(function string, what func(*gauge) int) int {
 	return 0
 }
 
+// totals is the calls by function, and how many are and at most were in service.
+func (k *desk) totals() (calls map[string]int, now, most int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	calls = map[string]int{}
+	for function, g := range k.gauges {
+		if function != "" {
+			calls[function] = g.calls
+		}
+	}
+	return calls, k.gauges[""].now, k.gauges[""].max
+}
+
 // stop cuts every wait short and returns when nobody is being served any more,
 // late executions included.
 func (k *desk) stop() {
@@ -89,8 +102,9 @@ func (k *desk) stop() {
 	}
 }
 
-// sleep waits out d whatever becomes of the client. False: the dialer was stopped.
-func (k *desk) sleep(d time.Duration) bool {
+// sleep waits out d whatever becomes of the client, or until over, where that is
+// not nil. False: the dialer was stopped.
+func (k *desk) sleep(d time.Duration, over <-chan struct{}) bool {
 	if d <= 0 {
 		return true
 	}
@@ -99,8 +113,23 @@ func (k *desk) sleep(d time.Duration) bool {
 	select {
 	case <-timer.C:
 		return true
+	case <-over:
+		return true
 	case <-k.stopped:
 		return false
+	}
+}
+
+// sleepAtMost is sleep for at most that long, or for as long as it takes where
+// that is 0.
+func (k *desk) sleepAtMost(d time.Duration, over <-chan struct{}) {
+	if d > 0 {
+		k.sleep(d, over)
+		return
+	}
+	select {
+	case <-over:
+	case <-k.stopped:
 	}
 }
 
@@ -112,17 +141,29 @@ type turnstile struct {
 	waiting []chan struct{}
 }
 
-// enter waits for its turn. False: stopped was closed first.
-func (t *turnstile) enter(stopped <-chan struct{}) bool {
+// queue takes the next place at once; the turn has come when turn is closed, or
+// where it is nil.
+func (t *turnstile) queue() (turn chan struct{}) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	if !t.busy {
 		t.busy = true
-		t.mu.Unlock()
+		return nil
+	}
+	turn = make(chan struct{})
+	t.waiting = append(t.waiting, turn)
+	return turn
+}
+
+// enter waits for its turn. False: stopped was closed first.
+func (t *turnstile) enter(stopped <-chan struct{}) bool {
+	return await(t.queue(), stopped)
+}
+
+func await(turn chan struct{}, stopped <-chan struct{}) bool {
+	if turn == nil {
 		return true
 	}
-	turn := make(chan struct{})
-	t.waiting = append(t.waiting, turn)
-	t.mu.Unlock()
 	select {
 	case <-turn:
 		return true

@@ -34,6 +34,11 @@ type Settings struct {
 	ConnectError string   // not empty: the database refuses connections with this text
 	InsertFails  bool     // lead INSERTs fail: table missing, read-only server, killed connection
 	LogFails     bool     // the API's own log table cannot be written
+	LookupsFail  bool     // leads cannot be read: a crashed table, a killed connection
+	MaxRecords   int      // not 0: a search reads so many leads at most, whatever it is told
+	// PasswordChanged refuses every user's password, and AccountLocked every
+	// user, as after ten failures.
+	PasswordChanged, AccountLocked bool
 }
 
 // Options says what the dialer is made of. The zero value is a working dialer
@@ -55,6 +60,7 @@ type Options struct {
 	Latency time.Duration
 	Now     func() time.Time     // the web server's clock; default time.Now
 	Fault   func(*Request) Fault // see SetFault
+	Control bool                 // serve ControlPath
 }
 
 // Campaign is one dialling campaign.
@@ -77,8 +83,13 @@ type List struct {
 type Dialer struct {
 	settings atomic.Pointer[Settings]
 	fault    atomic.Pointer[func(*Request) Fault]
+	rules    atomic.Pointer[ruleset]
+	blocked  atomic.Pointer[func()] // releases Block's lock
+	blocking atomic.Bool            // blockFor's lock is on, or queues up
+	frozen   atomic.Pointer[chan struct{}]
 	latency  time.Duration
 	now      func() time.Time
+	control  bool
 	// campaigns never change.
 	campaigns []Campaign
 
@@ -95,6 +106,9 @@ type Dialer struct {
 	callbacks []Callback
 	altPhones []AltPhone
 	custom    map[int64]map[string]string // by lead
+
+	hitsMu sync.Mutex
+	hits   map[string]int // by fault
 }
 
 // New makes a dialer that has no leads.
@@ -123,6 +137,7 @@ func New(o Options) *Dialer {
 	d := &Dialer{
 		latency:   o.Latency,
 		now:       o.Now,
+		control:   o.Control,
 		desk:      newDesk(o.Workers),
 		table:     newTable(),
 		accounts:  map[string]*account{},
@@ -131,6 +146,7 @@ func New(o Options) *Dialer {
 		lists:     slices.Clone(o.Lists),
 		dnc:       map[dncEntry]bool{},
 		custom:    map[int64]map[string]string{},
+		hits:      map[string]int{},
 	}
 	d.settings.Store(&o.Settings)
 	d.SetFault(o.Fault)
@@ -182,8 +198,9 @@ func (d *Dialer) SetList(l List) {
 }
 
 // AddLead puts a lead into the table as if it had always been there: it is no
-// entry of Inserts. It waits while the table is blocked. Columns go by their names in vicidial_list; list_id and
-// phone_number should be given, status defaults to NEW. Returns the lead id.
+// entry of Inserts. It waits while the table is blocked. Columns go by their
+// names in vicidial_list; list_id and phone_number should be given, status
+// defaults to NEW. Returns the lead id.
 func (d *Dialer) AddLead(entered time.Time, columns map[string]string) int64 {
 	var v values
 	v[colStatus] = "NEW"
@@ -249,14 +266,6 @@ func (d *Dialer) InFlight(function string) int {
 // MaxInFlight is the highest InFlight ever seen.
 func (d *Dialer) MaxInFlight(function string) int {
 	return d.desk.read(function, func(g *gauge) int { return g.max })
-}
-
-// Block locks the lead table against writes, as a long statement on a MyISAM
-// table does: lookups answer, while inserts and updates wait for release and
-// are then executed in the order in which they came.
-func (d *Dialer) Block() (release func()) {
-	d.table.enter(d.desk.stopped)
-	return sync.OnceFunc(d.table.leave)
 }
 
 func (d *Dialer) list(id uint64) (List, bool) {

@@ -1,13 +1,10 @@
 package dialersim
 
 import (
-	"bytes"
-	"compress/gzip"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // APIPath is where the Non-Agent API answers.
@@ -35,6 +32,8 @@ func (d *Dialer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"The requested URL's length exceeds the capacity\nlimit for this server.<br />\n")
 	case r.URL.Path == APIPath:
 		d.serveAPI(w, r)
+	case d.control && strings.HasPrefix(r.URL.Path, ControlPath):
+		d.serveControl(w, r)
 	case r.URL.Path == "/agc/api.php":
 		// The Agent API, which has no add_lead. Not recorded.
 		w.Header()["Content-Type"] = plainType
@@ -52,14 +51,18 @@ func (d *Dialer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func page(w http.ResponseWriter, status int, title, text string) {
 	w.Header()["Content-Type"] = pageType
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, `<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd">
+	_, _ = io.WriteString(w, pageOf(strconv.Itoa(status)+" "+title, title, text))
+}
+
+func pageOf(name, title, text string) string {
+	return `<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd">
 <html><head>
-<title>`+strconv.Itoa(status)+" "+title+`</title>
+<title>` + name + `</title>
 </head><body>
-<h1>`+title+`</h1>
-<p>`+text+`</p>
+<h1>` + title + `</h1>
+<p>` + text + `</p>
 </body></html>
-`)
+`
 }
 
 func (d *Dialer) serveAPI(w http.ResponseWriter, r *http.Request) {
@@ -69,6 +72,7 @@ func (d *Dialer) serveAPI(w http.ResponseWriter, r *http.Request) {
 	}
 	req := &Request{Function: filter(f.get("function"), dashedWord, false), form: &f}
 	req.Number, req.Nth = d.desk.arrive(req.Function)
+	fault := d.faultByRules(req)
 	if !d.desk.enter(req.Function) {
 		panic(http.ErrAbortHandler)
 	}
@@ -79,70 +83,28 @@ func (d *Dialer) serveAPI(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 
-	fault := d.faultOf(req)
-	if !d.desk.sleep(fault.Delay) {
+	fault = fault.and(d.faultOf(req))
+	if !d.desk.sleep(fault.Delay, fault.over) {
 		panic(http.ErrAbortHandler)
 	}
 	resp := &Response{Status: http.StatusOK, Header: http.Header{"Content-Type": plainType}}
 	if !fault.Skip && fault.Late == 0 {
-		resp = d.execute(r, req)
+		resp = d.execute(r, req, fault.Settings)
 	}
 	if fault.Answer != nil {
 		fault.Answer(resp)
+	}
+	if !d.desk.sleep(fault.Hold, fault.over) {
+		panic(http.ErrAbortHandler)
 	}
 	if !fault.Skip && fault.Late > 0 {
 		late = true
 		go func() {
 			defer d.desk.leave(req.Function)
-			if d.desk.sleep(fault.Late) {
-				d.execute(r, req)
+			if d.desk.sleep(fault.Late, nil) {
+				d.execute(r, req, fault.Settings)
 			}
 		}()
 	}
-	write(w, r, resp)
-}
-
-// write sends an answer. What the client does with it is no concern of the dialer's.
-func write(w http.ResponseWriter, r *http.Request, resp *Response) {
-	if resp.Drop {
-		panic(http.ErrAbortHandler)
-	}
-	header := w.Header()
-	for name, value := range resp.Header {
-		header[name] = value
-	}
-	body := resp.Body
-	if resp.Status == http.StatusOK && resp.Truncate == 0 && header["Content-Encoding"] == nil &&
-		strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		body = compress(body)
-		header["Content-Encoding"] = gzipped
-	}
-	if header["Content-Length"] == nil {
-		header["Content-Length"] = []string{strconv.Itoa(len(body))}
-	}
-	w.WriteHeader(resp.Status)
-	if resp.Truncate > 0 && resp.Truncate < len(body) {
-		_, _ = w.Write(body[:resp.Truncate])
-		_ = http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler)
-	}
-	_, _ = w.Write(body)
-}
-
-var gzipWriters = sync.Pool{New: func() any {
-	w, err := gzip.NewWriterLevel(nil, gzip.BestSpeed)
-	if err != nil {
-		panic(err) // no such level: a constant is wrong
-	}
-	return w
-}}
-
-func compress(body []byte) []byte {
-	var b bytes.Buffer
-	w := gzipWriters.Get().(*gzip.Writer)
-	defer gzipWriters.Put(w)
-	w.Reset(&b)
-	_, _ = w.Write(body) // into memory: it cannot fail
-	_ = w.Close()
-	return b.Bytes()
+	d.write(w, r, resp, fault.over)
 }

@@ -30,9 +30,9 @@ func (c *call) searchLists() (map[uint64]bool, bool) {
 	return nil, true
 }
 
-// archived tells whether the archive is asked: a table that a fresh installation
-// does not have, so that the query fails.
-func (c *call) archived() bool { return c.yes("archived_lead") }
+// unreadable tells whether leads cannot be read, among others in the archive: a
+// table that a fresh installation does not have.
+func (c *call) unreadable() bool { return c.set.LookupsFail || c.yes("archived_lead") }
 
 func newestFirst(leads []Lead) {
 	slices.SortFunc(leads, func(a, b Lead) int { return cmp.Compare(b.ID, a.ID) })
@@ -70,7 +70,7 @@ func leadSearch(c *call) {
 	}
 	var found []Lead
 	switch {
-	case c.archived(), phone != "" && slices.ContainsFunc(keys, tooShort):
+	case c.unreadable(), phone != "" && slices.ContainsFunc(keys, tooShort):
 		if !c.failedQuery() {
 			return
 		}
@@ -87,6 +87,9 @@ func leadSearch(c *call) {
 	}
 	newestFirst(found)
 	found = found[:min(len(found), c.records(maxRecords))]
+	if c.set.MaxRecords > 0 {
+		found = found[:min(len(found), c.set.MaxRecords)]
+	}
 	if len(found) == 0 {
 		c.say("ERROR: lead_search NO MATCHES FOUND IN THE SYSTEM: |", c.userName, "|", leadID, "|", vendorCode, "|", phone)
 		return
@@ -163,13 +166,13 @@ func leadFieldInfo(c *call) {
 		c.say("ERROR: lead_field_info INVALID SEARCH PARAMETERS: ", c.userName, "|", id, "|", field)
 		return
 	}
-	if c.archived() && !c.failedQuery() {
+	if c.unreadable() && !c.failedQuery() {
 		return
 	}
 	l, ok := c.d.table.lead(int64(number(id)))
 	_, known := columnIndex[field]
 	switch {
-	case !ok || c.archived():
+	case !ok || c.unreadable():
 		c.say("ERROR: lead_field_info LEAD NOT FOUND: ", c.userName, "|", id)
 	case !c.readable(l):
 		c.say("ERROR: lead_field_info LIST NOT FOUND: ", c.userName, "|", id)
@@ -191,7 +194,7 @@ var allInfoColumns = func() []string {
 
 func leadAllInfo(c *call) {
 	id, phone := c.param("lead_id", digits), c.param("phone_number", digits)
-	if c.archived() && !c.failedQuery() {
+	if c.unreadable() && !c.failedQuery() {
 		return
 	}
 	var found []Lead
@@ -201,7 +204,7 @@ func leadAllInfo(c *call) {
 		found = c.d.table.byPhone(phone)
 		found = found[:min(len(found), maxRecords)]
 	}
-	if len(found) == 0 || c.archived() {
+	if len(found) == 0 || c.unreadable() {
 		c.say("ERROR: lead_all_info LEAD NOT FOUND: ", c.userName, "|", id, "|", phone)
 		return
 	}

@@ -94,13 +94,13 @@ func (l Lead) Get(column string) string {
 
 // Insert is one executed INSERT of a request.
 type Insert struct {
-	LeadID         int64
-	ListID         uint64
-	Phone          string
-	VendorLeadCode string
-	SourceID       string
-	SecurityPhrase string
-	Time           time.Time
+	LeadID         int64     `json:"lead_id"`
+	ListID         uint64    `json:"list_id"`
+	Phone          string    `json:"phone_number"`
+	VendorLeadCode string    `json:"vendor_lead_code"`
+	SourceID       string    `json:"source_id"`
+	SecurityPhrase string    `json:"security_phrase"`
+	Time           time.Time `json:"time"`
 }
 
 // record is a lead in the table.
@@ -270,6 +270,12 @@ func (t *table) len() int {
 	t.data.RLock()
 	defer t.data.RUnlock()
 	return t.live
+}
+
+func (t *table) inserted() int {
+	t.data.RLock()
+	defer t.data.RUnlock()
+	return len(t.log)
 }
 
 func (t *table) setNext(id int64) {

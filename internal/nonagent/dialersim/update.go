@@ -22,7 +22,7 @@ func updateLead(c *call) {
 		c.say("ERROR: update_lead NO VALID SEARCH METHOD - ", c.userName, "|", method, "|", id, "|", vendorCode, "|", phone)
 		return
 	}
-	if c.archived() && !c.failedQuery() {
+	if c.unreadable() && !c.failedQuery() {
 		return
 	}
 	found, ok := c.findForUpdate(method, id, vendorCode, phone)
