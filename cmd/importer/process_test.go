@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -245,7 +246,8 @@ func TestRehearsalWithTheSimulatedDialer(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, impatient)
 	s.contacts(t, "contacts.csv", contacts())
-	simulated := exec.Command("importer", "simulate", "--listen", "127.0.0.1:0", "--password", dialerPassword)
+	simulated := exec.Command("importer", "simulate", "--listen", "127.0.0.1:0", "--password", dialerPassword,
+		"--fault", "warnings add_lead every=2", "--fault", "slow add_lead p=0.1 value=1ms", "--seed", "7")
 	out, err := simulated.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, simulated.Start())
@@ -265,6 +267,15 @@ func TestRehearsalWithTheSimulatedDialer(t *testing.T) {
 	p := s.start(t, "import", "contacts.csv", "--feed", "acme", "--json")
 	require.Zero(t, p.ends(t), &p.err)
 	require.Equal(t, contactRows, p.result(t).Outcomes["SUCCESS"])
+
+	resp, err := http.Get(strings.Replace(address, dialersim.APIPath, dialersim.ControlPath+"stats", 1))
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	var stats dialersim.Stats
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(&stats))
+	require.Equal(t, contactRows, stats.Inserts)
+	require.Equal(t, contactRows/2, stats.Faults["warnings"])
+	require.Positive(t, stats.Faults["slow"])
 
 	require.NoError(t, simulated.Process.Signal(os.Interrupt))
 	rest, err := io.ReadAll(lines)

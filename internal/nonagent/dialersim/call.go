@@ -205,11 +205,15 @@ func (c *call) work() bool {
 // write changes the lead table, when its turn comes. False: the dialer was
 // stopped while the call waited, and nothing was changed.
 func (c *call) write(change func()) bool {
-	if !c.work() || !c.d.thawed() || !c.d.table.enter(c.d.desk.stopped) {
+	if !c.work() || !c.d.table.enter(c.d.desk.stopped) {
 		c.resp.Drop = true
 		return false
 	}
 	defer c.d.table.leave()
+	if !c.d.thawed() {
+		c.resp.Drop = true
+		return false
+	}
 	change()
 	return true
 }

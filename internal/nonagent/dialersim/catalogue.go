@@ -64,52 +64,52 @@ var connectionFaults = []kind{
 	{FaultInfo{"reset-request", "The connection is reset, and nothing is carried out.", ""}, nil, always(before(reset))},
 	{FaultInfo{"reset-answer", "The request is carried out, then the connection is reset in the middle of the answer.", ""}, nil, always(after(resetHalfway))},
 	{
-		FaultInfo{"stall-before", "Nothing is carried out and nothing answered, until the connection is closed after this time.", "a duration, 5m"},
+		FaultInfo{"stall-before", "Nothing is carried out and nothing answered, until the connection is closed after this time.", "a duration, else 5m"},
 		nil,
 		given("5m", time.ParseDuration, func(_ *hit, d time.Duration) Fault { return Fault{Skip: true, Hold: d, Answer: drop} }),
 	},
 	{
-		FaultInfo{"stall-after", "The request is carried out but not answered, until the connection is closed after this time.", "a duration, 5m"},
+		FaultInfo{"stall-after", "The request is carried out but not answered, until the connection is closed after this time.", "a duration, else 5m"},
 		nil,
 		given("5m", time.ParseDuration, func(_ *hit, d time.Duration) Fault { return Fault{Hold: d, Answer: drop} }),
 	},
 	{
-		FaultInfo{"slow", "The request is carried out, and then answered, only after this time.", "a duration, 5s"},
+		FaultInfo{"slow", "The request is carried out and answered only after this time, though the client may be gone by then.", "a duration, else 5s"},
 		nil,
 		given("5s", time.ParseDuration, func(_ *hit, d time.Duration) Fault { return Fault{Delay: d} }),
 	},
 	{
-		FaultInfo{"late", "The connection is closed without an answer, and the request is carried out so much later.", "a duration, 10s"},
+		FaultInfo{"late", "The connection is closed without an answer, and the request is carried out so much later.", "a duration, else 10s"},
 		nil,
 		given("10s", positive, func(_ *hit, d time.Duration) Fault { return Fault{Late: d, Answer: drop} }),
 	},
 	{
-		FaultInfo{"trickle", "The answer comes byte by byte, each so long after the one before.", "a duration, 1s"},
+		FaultInfo{"trickle", "The answer comes byte by byte, each so long after the one before.", "a duration, else 1s"},
 		nil,
 		given("1s", time.ParseDuration, func(_ *hit, d time.Duration) Fault { return after(func(r *Response) { r.Pace = d }) }),
 	},
 	{
-		FaultInfo{"truncated", "The request is carried out, and its answer breaks off after so many bytes.", "a number of bytes; by chance"},
+		FaultInfo{"truncated", "The request is carried out, and its answer breaks off after so many bytes.", "a number of bytes, else by chance"},
 		nil,
 		given("-1", strconv.Atoi, func(h *hit, n int) Fault { return after(truncated(n, h.chance)) }),
 	},
 	{
-		FaultInfo{"length-long", "The Content-Length announces so many bytes more than come.", "a number of bytes, 10"},
+		FaultInfo{"length-long", "The Content-Length announces so many bytes more than come.", "a number of bytes, else 10"},
 		nil,
-		given("10", strconv.Atoi, func(_ *hit, n int) Fault { return after(func(r *Response) { r.Misstate = n }) }),
+		given("10", atLeastOne, func(_ *hit, n int) Fault { return after(func(r *Response) { r.Misstate = n }) }),
 	},
 	{
-		FaultInfo{"length-short", "The Content-Length announces so many bytes fewer than come.", "a number of bytes, 10"},
+		FaultInfo{"length-short", "The Content-Length announces so many bytes fewer than come.", "a number of bytes, else 10"},
 		nil,
-		given("10", strconv.Atoi, func(_ *hit, n int) Fault { return after(func(r *Response) { r.Misstate = -n }) }),
+		given("10", atLeastOne, func(_ *hit, n int) Fault { return after(func(r *Response) { r.Misstate = -n }) }),
 	},
 	{
-		FaultInfo{"huge", "The request is carried out and answered by so many blanks.", "a size, 1GB"},
+		FaultInfo{"huge", "The request is carried out and answered by so many blanks.", "a size, else 1GB"},
 		nil,
 		given("1GB", size, func(_ *hit, n int64) Fault { return after(func(r *Response) { r.Blanks = n }) }),
 	},
 	{
-		FaultInfo{"bomb", "As huge, but zipped to a thousandth, whether that was asked for or not.", "a size, 1GB"},
+		FaultInfo{"bomb", "As huge, but zipped to a thousandth, whether that was asked for or not.", "a size, else 1GB"},
 		nil,
 		given("1GB", size, func(_ *hit, n int64) Fault {
 			return after(func(r *Response) { r.Blanks, r.Header["Content-Encoding"] = n, gzipped })
@@ -120,22 +120,22 @@ var connectionFaults = []kind{
 // answerFaults: an answer comes, but not the dialer's own.
 var answerFaults = []kind{
 	{
-		FaultInfo{"error-before", "A 5xx status with nothing of the API in it, and nothing is carried out.", "a status, 502"},
+		FaultInfo{"error-before", "A 5xx status with nothing of the API in it, and nothing is carried out.", "a status, else 502"},
 		nil,
 		given("502", statusOf(500, 502, 503, 504), func(_ *hit, status int) Fault { return before(failure(status)) }),
 	},
 	{
-		FaultInfo{"error-after", "The request is carried out, and then a 5xx status with nothing of the API in it.", "a status, 502"},
+		FaultInfo{"error-after", "The request is carried out, and then a 5xx status with nothing of the API in it.", "a status, else 502"},
 		nil,
 		given("502", statusOf(500, 502, 503, 504), func(_ *hit, status int) Fault { return after(failure(status)) }),
 	},
 	{
-		FaultInfo{"busy", "A 429 with this Retry-After, and nothing is carried out.", "seconds, a date, or nonsense; 1"},
+		FaultInfo{"busy", "A 429 with this Retry-After, and nothing is carried out.", "seconds, a date, or nonsense, else 1"},
 		nil,
 		given("1", verbatim, func(_ *hit, wait string) Fault { return before(busy(wait)) }),
 	},
 	{
-		FaultInfo{"redirect", "A redirect to another page of this server, and nothing is carried out.", "a status, 302"},
+		FaultInfo{"redirect", "A redirect to another page of this server, and nothing is carried out.", "a status, else 302"},
 		nil,
 		given("302", statusOf(301, 302, 303, 307, 308), func(_ *hit, status int) Fault { return before(redirect(status)) }),
 	},
@@ -160,7 +160,7 @@ var databaseFaults = []kind{
 	{FaultInfo{"wrong-password", "The user's password was changed: the login is refused, and counted.", ""}, nil, always(set(func(s *Settings) { s.PasswordChanged = true }))},
 	{FaultInfo{"locked-account", "The user is locked, as after ten failed logins.", ""}, nil, always(set(func(s *Settings) { s.AccountLocked = true }))},
 	{
-		FaultInfo{"connect-error", "The database refuses connections, and PHP below 8.1 says so with status 200.", "the database's text, Too many connections"},
+		FaultInfo{"connect-error", "The database refuses connections, and PHP below 8.1 says so with status 200.", "the database's text, else Too many connections"},
 		nil,
 		given("Too many connections", verbatim, func(_ *hit, why string) Fault {
 			return set(func(s *Settings) { s.PHP, s.ConnectError = PHP80, why })
@@ -184,7 +184,7 @@ var databaseFaults = []kind{
 	{FaultInfo{"lookup-fails", "The query of a lookup fails: an empty 500.", ""}, reads, always(set(func(s *Settings) { s.PHP, s.LookupsFail = PHP81, true }))},
 	{FaultInfo{"lookup-lies", "The query of a lookup fails, and PHP 7 takes it for no rows: NO MATCHES FOUND, LEAD NOT FOUND.", ""}, reads, always(set(func(s *Settings) { s.PHP, s.LookupsFail = PHP7, true }))},
 	{
-		FaultInfo{"lookup-short", "A search finds the newest leads only; numbers with older ones count 0.", "a number of leads, 1"},
+		FaultInfo{"lookup-short", "A search finds the newest leads only; numbers with older ones count 0.", "a number of leads, else 1"},
 		search,
 		given("1", atLeastOne, func(_ *hit, n int) Fault { return set(func(s *Settings) { s.MaxRecords = n }) }),
 	},
@@ -207,8 +207,8 @@ var databaseFaults = []kind{
 }
 
 const (
-	phpValue   = "the PHP: 8.1, 8.0 or 7; the dialer's"
-	untilValue = "a duration; until the rule ends or the dialer is healed"
+	phpValue   = "the PHP (8.1, 8.0 or 7), else the dialer's"
+	untilValue = "a duration, else until the rule ends or the dialer is healed"
 )
 
 // lasts is how long a state lasts that the rule's value, or else its end, bounds.

@@ -44,7 +44,9 @@ func ParseRule(text string) (Rule, error) {
 		case !pair && i == 0:
 			r.Function = word
 		case key == "p":
-			r.Probability, err = strconv.ParseFloat(value, 64)
+			if r.Probability, err = strconv.ParseFloat(value, 64); r.Probability == 0 {
+				return bad(word) // in a Rule that would be always
+			}
 		case key == "from":
 			r.From, err = strconv.Atoi(value)
 		case key == "to":

@@ -36,6 +36,7 @@ func TestAWrongRuleIsRefusedAndChangesNothing(t *testing.T) {
 		"":                              "cannot be read",
 		"lost-reply":                    `no fault "lost-reply", only lost-request, lost-answer, `,
 		"lost-answer add_lead p=often":  `cannot be read at "p=often"`,
+		"lost-answer p=0":               `cannot be read at "p=0"`,
 		"lost-answer p=0.1 add_lead":    `cannot be read at "add_lead"`,
 		"lost-answer when=now":          `cannot be read at "when=now"`,
 		"lost-answer add_leads":         `no function "add_leads"`,
@@ -45,13 +46,13 @@ func TestAWrongRuleIsRefusedAndChangesNothing(t *testing.T) {
 		"lost-answer every=-1":          "numbers and times of 0 or more",
 		"lost-answer value=5s":          "a value to a fault that takes none",
 		"lookup-fails add_lead":         "lookup-fails is no fault of add_lead, only of lead_search",
-		"slow value=5":                  "needs another value (a duration, 5s)",
-		"late value=0s":                 "needs another value (a duration, 10s): 0s is not more than 0",
+		"slow value=5":                  "needs another value (a duration, else 5s)",
+		"late value=0s":                 "needs another value (a duration, else 10s): 0s is not more than 0",
 		"error-after value=404":         "404 is none of [500 502 503 504]",
 		"insert-fails value=5.3":        `there is no PHP "5.3" here`,
-		"huge value=1TB":                "needs another value (a size, 1GB)",
+		"huge value=1TB":                "needs another value (a size, else 1GB)",
 		"lookup-short value=0":          "0 is less than 1",
-		"truncated add_lead value=half": "needs another value (a number of bytes; by chance)",
+		"truncated add_lead value=half": "needs another value (a number of bytes, else by chance)",
 	} {
 		_, err := dialersim.ParseRule(text)
 		require.ErrorContains(t, err, says, text)
@@ -181,13 +182,14 @@ func TestOtherRulesEndWhatTheOnesBeforeHeldUp(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := dialersim.New(dialersim.Options{Password: "secret"})
 			rule(t, d, fault)
-			begun := time.Now()
+			begun, ended := time.Now(), make(chan time.Time)
 			go func() {
-				time.Sleep(time.Minute)
-				rule(t, d, "warnings lead_search")
+				try(d, add(phone))
+				ended <- time.Now()
 			}()
-			try(d, add(phone))
-			require.Equal(t, time.Minute, time.Since(begun), fault)
+			time.Sleep(time.Minute)
+			rule(t, d, "warnings lead_search")
+			require.Equal(t, time.Minute, (<-ended).Sub(begun), fault)
 			require.Len(t, d.Inserts(), 1)
 		})
 	}
