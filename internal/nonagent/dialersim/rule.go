@@ -109,7 +109,7 @@ func (r Rule) compile() (func(*hit) Fault, error) {
 	if _, known := functions[r.Function]; !known && r.Function != "" && r.Function != "version" {
 		return nil, fmt.Errorf("the simulated dialer has no function %q for the fault %s", r.Function, r.Fault)
 	}
-	if !k.concerns(r.Function) {
+	if r.Function != "" && !k.concerns(r.Function) {
 		return nil, fmt.Errorf("%s is no fault of %s, only of %s", r.Fault, r.Function, strings.Join(k.functions, ", "))
 	}
 	if !(r.Probability >= 0 && r.Probability <= 1) {

@@ -107,6 +107,7 @@ func TestARuleCountsTheRequestsThatItIsAbout(t *testing.T) {
 
 	rule(t, d, "lookup-fails from=2") // of several functions, but not of all
 	ask(d, add(phone))
+	require.Equal(t, "ERROR: NO FUNCTION SPECIFIED\n", ask(d, "").Body.String())
 	require.Equal(t, 200, ask(d, "function=lead_search&phone_number="+phone).Code)
 	require.Equal(t, 500, ask(d, "function=lead_field_info&lead_id=1&field_name=status").Code)
 }

@@ -133,7 +133,7 @@ func (s *ruleset) choose(r *Request) []chosen {
 	since := time.Since(s.set)
 	var hits []chosen
 	for _, rule := range s.active {
-		if rule.Function != r.Function && (rule.Function != "" || !rule.kind.concerns(r.Function)) {
+		if !rule.about(r.Function) {
 			continue
 		}
 		rule.seen++
@@ -150,7 +150,15 @@ func (s *ruleset) choose(r *Request) []chosen {
 	return hits
 }
 
-// concerns tells whether the fault is one of this function; "" for any.
+// about tells whether requests of a function count for the rule.
+func (r *activeRule) about(function string) bool {
+	if r.Function != "" {
+		return r.Function == function
+	}
+	return r.kind.concerns(function)
+}
+
+// concerns tells whether the fault is one of a function.
 func (k *kind) concerns(function string) bool {
-	return function == "" || k.functions == nil || slices.Contains(k.functions, function)
+	return k.functions == nil || slices.Contains(k.functions, function)
 }
