@@ -58,6 +58,8 @@ type item struct {
 	probe    bool          // sent alone to see whether the dialer is well
 	notRun   int           // attempts that the dialer answered without running them
 	refused  bool          // the dialer's duplicate check met a lead that may be ours
+	collided int64         // that lead, 0 when the dialer did not tell
+	among    int           // how many rows its next question may be about; 0: as many as fit
 	asks     int           // questions since the call can no longer take effect
 	retries  retry.Backoff // between this row's attempts
 	patience retry.Backoff // between the questions about a lost answer
@@ -468,7 +470,7 @@ func (d *delivery) judge(it *item, a Answer) settling {
 			s.Note = fmt.Sprintf("the dialer has it as lead %d", a.DuplicateOf)
 		}
 		if it.Lost > 0 { // it may be our own, from the lost attempt
-			it.refused = true
+			it.refused, it.collided = true, a.DuplicateOf
 			s.To = Unknown
 		}
 	case VerdictRetry:
@@ -583,7 +585,7 @@ func (d *delivery) route(g settling) {
 	switch it.State {
 	case Pending:
 		it.slot.release()
-		it.slot, it.refused, it.patience, it.due = nil, false, nil, 0
+		it.slot, it.refused, it.collided, it.patience, it.due = nil, false, 0, nil, 0
 		if g.s.From == Armed && g.s.Reason != "" { // the dialer could not: this row pauses
 			it.due = d.Clock() + pause(&it.retries, d.Limits.GiveUp/1000)
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -49,6 +50,9 @@ type dialer struct {
 	blocked  bool // inserts and writes hang, lookups answer
 	waiting  []importer.Call
 	searches func() error
+	spoils   string                      // a number with which no search is answered
+	hides    string                      // a number of which searches find nothing
+	records  int                         // how many leads a search finds at most, the youngest; 0: all
 	custom   func(n int) importer.Answer // what becomes of a lead's nth update of custom fields; nil: they are written
 	updates  map[int64]int               // calls that write custom fields, by lead
 	values   map[int64]map[string]string
@@ -159,13 +163,23 @@ func (d *dialer) Search(_ context.Context, list string, phones []string) (map[st
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	found := map[string][]int64{}
+	found, all := map[string][]int64{}, []int64{}
 	for _, p := range phones {
 		found[p] = nil
+		if p == d.spoils {
+			return nil, inconclusive{}
+		}
 		for _, l := range d.leads[p] {
-			if l.list == list {
+			if l.list == list && p != d.hides {
 				found[p] = append(found[p], l.id)
+				all = append(all, l.id)
 			}
+		}
+	}
+	if d.records > 0 && len(all) > d.records {
+		slices.Sort(all)
+		for p := range found {
+			found[p] = slices.DeleteFunc(found[p], func(id int64) bool { return id < all[len(all)-d.records] })
 		}
 	}
 	return found, nil
@@ -640,6 +654,13 @@ func TestAnInterruptDoesNotWaitLongForALedgerThatIsAway(t *testing.T) {
 	})
 }
 
+// inconclusive is a lookup's error with which the dialer has answered.
+type inconclusive struct{}
+
+func (inconclusive) Error() string                  { return "inconclusive" }
+func (inconclusive) Final() (importer.Reason, bool) { return "", false }
+func (inconclusive) Over() bool                     { return true }
+
 // refused is a lookup's error that every further one would end with.
 type refused struct{}
 
@@ -720,4 +741,78 @@ func TestAForeignRefusalOfTheFirstRowIsTakenForAWrongAddress(t *testing.T) {
 		require.Less(t, time.Since(began), time.Minute, "a corrected address is not waited for")
 		b.requireOnce(t, 20)
 	})
+}
+
+func TestASearchThatIsCutShortIsNotBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c importer.Call, n int) fate {
+			if n == 1 && c.Lead.PhoneNumber == phone(5) {
+				return swallows
+			}
+			return answers
+		})
+		b.dialer.records = 2
+		b.dialer.searches = func() error {
+			if b.dialer.made == 40 && time.Now().Minute() >= 10 { // bubbles begin at midnight
+				b.dialer.records = 0
+			}
+			return nil
+		}
+		s, err := b.run(t.Context(), drop("a", 40))
+		require.NoError(t, err)
+		require.Equal(t, 40, s.Calls)
+		require.Equal(t, 40, s.Outcomes()[importer.OutcomeSuccess])
+		b.requireOnce(t, 40)
+	})
+}
+
+func TestALeadThatSearchesHideIsRecognisedByTheDialersRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c importer.Call, n int) fate {
+			if n == 1 && c.Lead.PhoneNumber == phone(5) {
+				return swallows
+			}
+			return answers
+		})
+		b.dialer.hides = phone(5)
+		s, err := b.run(t.Context(), drop("a", 40))
+		require.NoError(t, err)
+		require.Equal(t, 41, s.Calls)
+		require.Equal(t, 1, s.Counts()[importer.StateReason{State: importer.Succeeded, Reason: importer.ReasonReconciled}])
+		require.Equal(t, 40, s.Outcomes()[importer.OutcomeSuccess])
+		b.requireOnce(t, 40)
+	})
+}
+
+func TestOneNumberThatSpoilsSearchesKeepsNoOtherInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, first(swallows))
+		b.dialer.spoils = phone(15)
+		s, err := b.run(t.Context(), drop("a", 40))
+		require.NoError(t, err)
+		require.Equal(t, 39, s.Outcomes()[importer.OutcomeSuccess])
+		require.Equal(t, 1, s.Counts()[importer.StateReason{State: importer.Review, Reason: importer.ReasonUnproven}])
+		b.requireOnce(t, 40)
+	})
+}
+
+func TestAnAuditThatIsNotAnsweredIsRepeatedAndThenTold(t *testing.T) {
+	for name, unheard := range map[string]int{"a while": 3, "for good": 1 << 30} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := setup(t, first(swallows))
+				b.dialer.searches = func() error {
+					counts, err := b.ledger.Tally(t.Context(), importer.Drop{ID: 1})
+					if err == nil && counts.Outcome(importer.OutcomeSuccess) == 12 && unheard > 0 { // it is an audit
+						unheard--
+						return errors.New("no answer")
+					}
+					return nil
+				}
+				s, err := b.run(t.Context(), drop("a", 12))
+				require.NoError(t, err)
+				require.Equal(t, name == "for good", len(s.Alarms) > 0, "%v", s.Alarms)
+			})
+		})
+	}
 }

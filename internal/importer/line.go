@@ -54,6 +54,7 @@ type line struct {
 	written   bool
 	phones    map[string]chan struct{} // numbers with a call in flight
 	own       map[string][]OwnLead     // by list: leads that lookups may count on
+	looked    map[string]bool          // lists for which the ledger was asked for more
 	alarmed   []string
 	changed   chan struct{}
 }
@@ -75,6 +76,7 @@ func newLine(im *Importer, holder int64) *line {
 			Build(),
 		phones:  map[string]chan struct{}{},
 		own:     map[string][]OwnLead{},
+		looked:  map[string]bool{},
 		changed: make(chan struct{}),
 	}
 	l.pause = retry.NewExponential(min(500*time.Millisecond, im.Limits.GiveUp/20))
@@ -302,21 +304,6 @@ func (l *line) lockPhone(ctx context.Context, phone string) (unlock func(), err 
 			return nil, context.Cause(ctx)
 		}
 	}
-}
-
-// remember keeps the latest leads that we added to a list.
-func (l *line) remember(o OwnLead) {
-	const keep = 4
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	own := append([]OwnLead{o}, l.own[o.ListID]...)
-	l.own[o.ListID] = own[:min(len(own), keep)]
-}
-
-func (l *line) remembered(list string) []OwnLead {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.own[list]
 }
 
 func (l *line) alarm(text string) {

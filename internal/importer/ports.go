@@ -87,8 +87,9 @@ type Attempts interface {
 	// duplicate, which becomes pending. Only the holder that armed a row may
 	// call its answer lost before the call has ended. calls is added to the run's count.
 	Settle(ctx context.Context, d Drop, run, holder int64, calls int, s []Settlement) ([]int, error)
-	// Ours lists up to limit leads of a dialer's list that are at the dialer
-	// by its word, newest first: leads that lookups may count on.
+	// Ours lists, of each of the latest drops that have a lead in a dialer's
+	// list by the dialer's word, the first one, up to limit, the newest drop
+	// first: leads that lookups may count on.
 	Ours(ctx context.Context, dialer, listID string, limit int) ([]OwnLead, error)
 }
 

@@ -8,12 +8,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sethvargo/go-retry"
 )
 
 const (
 	questionRows = 100 // numbers in one lead_search
 	askedLongest = 10  // questions, since a call can no longer take effect, before a person is asked
-	controlRows  = 2   // leads known to be there that each lead_search carries along
 )
 
 // inherit takes over a row whose call an earlier process may have made.
@@ -52,6 +53,7 @@ func (d *delivery) reconcile(ctx context.Context) error {
 // lead_search, with their inquiry.
 func (d *delivery) questions(ctx context.Context) (batch []*item, in inquiry, err error) {
 	var others []*item
+	most := questionRows
 	for {
 		it, wait, changed := d.asked.pop()
 		switch {
@@ -61,12 +63,15 @@ func (d *delivery) questions(ctx context.Context) (batch []*item, in inquiry, er
 		case it != nil && d.Limits.TokenField == "":
 			d.done <- d.conclude(it, Review, ReasonNoToken)
 			continue
-		case it != nil && !in.add(it.Lead.ListID, it.Lead.PhoneNumber):
+		case it != nil && (it.among != 0 && len(batch) >= it.among || !in.add(it.Lead.ListID, it.Lead.PhoneNumber)):
 			others = append(others, it)
 			continue
 		case it != nil:
 			batch = append(batch, it)
-			if len(batch) < questionRows {
+			if it.among != 0 {
+				most = min(most, it.among)
+			}
+			if len(batch) < most {
 				continue
 			}
 		}
@@ -146,6 +151,8 @@ func (d *delivery) askAbout(ctx context.Context, batch []*item, in inquiry) erro
 		id, all := int64(0), false
 		if err == nil {
 			id, all = d.ownAmong(ctx, it, found[it.Lead.PhoneNumber])
+		} else {
+			it.among = max(1, len(batch)/2) // one number may spoil the answer for all
 		}
 		switch {
 		case id != 0:
@@ -211,59 +218,14 @@ func (d *delivery) isLeft(record int) bool {
 	return d.left[record]
 }
 
-// controls finds leads of the list that must turn up in a search if its answer
-// is worth anything.
-func (d *delivery) controls(ctx context.Context, list string) ([]OwnLead, error) {
-	own := d.line.remembered(list)
-	if len(own) == 0 {
-		err := d.patiently(ctx, func(ctx context.Context) (err error) {
-			own, err = d.Ledger.Ours(ctx, d.drop.Dialer, list, controlRows)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, o := range slices.Backward(own) {
-			d.line.remember(o)
-		}
-	}
-	return own[:min(len(own), controlRows)], nil
-}
-
-// search asks for the inquiry's numbers. controlled tells that the leads known
-// to be there were found, so that "none" may be believed.
-func (d *delivery) search(ctx context.Context, in inquiry, controls []OwnLead) (found map[string][]int64, controlled bool, err error) {
-	for _, c := range controls {
-		in.add(in.list, c.Phone) // unless it stands there already, or too near to another
-	}
-	err = d.ask(ctx, func(ctx context.Context) (err error) {
-		found, err = d.Dialer.Search(ctx, in.list, in.phones)
-		return err
-	})
-	if err != nil {
-		return nil, false, err
-	}
-	for _, c := range controls {
-		if slices.Contains(found[c.Phone], c.LeadID) {
-			return found, true, nil
-		}
-	}
-	return found, false, nil
-}
-
-// token reads what a lead carries in its token field.
-func (d *delivery) token(ctx context.Context, leadID int64) (token string, err error) {
-	err = d.ask(ctx, func(ctx context.Context) (err error) {
-		token, err = d.Dialer.Field(ctx, leadID, d.Limits.TokenField)
-		return err
-	})
-	return token, err
-}
-
-// ownAmong reads the tokens of a number's leads and returns the one that is
-// this row's. all tells that every lead was read.
+// ownAmong reads the tokens of a number's leads, and of the one that the dialer
+// has refused this row for, and returns the one that is this row's. all tells
+// that every lead was read.
 func (d *delivery) ownAmong(ctx context.Context, it *item, leads []int64) (own int64, all bool) {
 	all = true
+	if it.collided != 0 && !slices.Contains(leads, it.collided) {
+		leads = append(leads, it.collided)
+	}
 	for _, id := range leads {
 		token, err := d.token(ctx, id)
 		if err != nil {
@@ -276,41 +238,6 @@ func (d *delivery) ownAmong(ctx context.Context, it *item, leads []int64) (own i
 		}
 	}
 	return 0, all
-}
-
-// prove makes a harmless write to one of our own leads if rows wait for the
-// proof that the dialer's lead table takes writes again.
-func (d *delivery) prove(ctx context.Context, batch []*item, controls []OwnLead) {
-	now := d.Clock()
-	needed := slices.ContainsFunc(batch, func(it *item) bool {
-		return now > it.quiet && !d.line.wroteSince(it.quiet)
-	})
-	if !needed {
-		return
-	}
-	for _, c := range controls {
-		token, err := d.token(ctx, c.LeadID)
-		if err != nil || !d.Keys.Owns(token, c.Feed, c.SHA256, c.Record) {
-			continue // not ours any more: not ours to write to
-		}
-		if err := d.touch(ctx, c.LeadID, token); err != nil {
-			d.Log.Warn("a harmless write was not answered", "lead", c.LeadID, "err", err)
-		}
-		return
-	}
-}
-
-// touch writes a lead's own token to it once more.
-func (d *delivery) touch(ctx context.Context, lead int64, token string) error {
-	var began time.Duration
-	err := d.ask(ctx, func(ctx context.Context) error {
-		began = d.Clock()
-		return d.Dialer.Touch(ctx, lead, d.Limits.TokenField, token)
-	})
-	if err == nil {
-		d.line.touched(began)
-	}
-	return err
 }
 
 // ask makes a call other than add_lead within the limit of calls in flight. A
@@ -326,18 +253,24 @@ func (d *delivery) ask(ctx context.Context, call func(context.Context) error) er
 	}
 	err = call(context.WithoutCancel(ctx))
 	var known LookupError
-	switch {
-	case err == nil:
+	if err == nil || errors.As(err, &known) && known.Over() {
 		slot.release()
-	case errors.As(err, &known) && known.Over():
-		slot.release()
-		if reason, final := known.Final(); final {
-			d.fail(&StopError{reason, err})
-		}
-	default:
+	} else {
 		slot.abandon(d.Limits.Timeout + d.Limits.Quiescence)
 	}
+	if reason, final := finality(err); final {
+		d.fail(&StopError{reason, err})
+	}
 	return err
+}
+
+// finality tells whether every further call would end with this error too.
+func finality(err error) (Reason, bool) {
+	var known LookupError
+	if !errors.As(err, &known) {
+		return "", false
+	}
+	return known.Final()
 }
 
 // audit looks once more at the rows of a finished drop whose answers had been
@@ -371,45 +304,70 @@ func (d *delivery) audit(ctx context.Context) error {
 	}
 }
 
+// auditBatch searches for the batch's numbers, and again when that was not
+// answered: who cannot be audited is told of.
 func (d *delivery) auditBatch(ctx context.Context, batch []OwnLead, in inquiry) error {
-	found, _, err := d.search(ctx, in, nil)
-	if err != nil {
-		d.Log.Warn("reconciled rows could not be audited", "drop", d.drop.ID, "rows", len(batch), "err", err)
-		return ctx.Err()
-	}
-	for _, o := range batch {
-		if err := d.auditRow(ctx, o, found[o.Phone]); err != nil {
+	var found map[string][]int64
+	waits := retry.WithMaxRetries(askedLongest, retry.WithCappedDuration(time.Second, retry.NewExponential(min(d.Limits.GiveUp/1000, time.Second))))
+	err := retry.Do(ctx, waits, func(ctx context.Context) (err error) {
+		found, _, err = d.search(ctx, in, nil)
+		if _, final := finality(err); final {
 			return err
 		}
+		return retry.RetryableError(err)
+	})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	unheard := 0
+	for _, o := range batch {
+		if !slices.Contains(found[o.Phone], o.LeadID) { // it was there: the search is not to be believed
+			unheard++
+			continue
+		}
+		heard, err := d.auditRow(ctx, o, found[o.Phone])
+		if err != nil {
+			return err
+		}
+		if !heard {
+			unheard++
+		}
+	}
+	if unheard > 0 {
+		text := fmt.Sprintf("drop %d: %d leads whose answers had been lost could not be looked up once more, so that doubles of them would not show", d.drop.ID, unheard)
+		if err != nil {
+			text += ": " + err.Error()
+		}
+		d.line.alarm(text)
 	}
 	return nil
 }
 
-// auditRow looks for the row's token among the leads of its number.
-func (d *delivery) auditRow(ctx context.Context, o OwnLead, leads []int64) error {
-	if !slices.Contains(leads, o.LeadID) { // it is there: the search is not to be believed
-		d.Log.Warn("a reconciled row could not be audited: the search did not find its lead", "drop", o.Drop, "record", o.Record, "lead", o.LeadID)
-	}
+// auditRow looks for the row's token among the leads of its number, and tells
+// whether it could read them all.
+func (d *delivery) auditRow(ctx context.Context, o OwnLead, leads []int64) (heard bool, err error) {
 	if len(leads) < 2 {
-		return nil
+		return true, nil
 	}
+	heard = true
 	var twice []string
 	for _, id := range leads {
 		token, err := d.token(ctx, id)
-		if err != nil {
-			d.Log.Warn("a reconciled row could not be audited", "drop", o.Drop, "record", o.Record, "err", err)
-			continue
-		}
-		if d.Keys.Owns(token, o.Feed, o.SHA256, o.Record) {
+		switch {
+		case ctx.Err() != nil:
+			return false, context.Cause(ctx)
+		case err != nil:
+			heard = false
+		case d.Keys.Owns(token, o.Feed, o.SHA256, o.Record):
 			twice = append(twice, strconv.FormatInt(id, 10))
 		}
 	}
 	if len(twice) < 2 {
-		return ctx.Err()
+		return heard, nil
 	}
 	note := "the dialer has this lead twice: " + strings.Join(twice, ", ")
 	d.line.alarm(fmt.Sprintf("drop %d, record %d: %s", d.drop.ID, o.Record, note))
-	return d.patiently(ctx, func(ctx context.Context) error {
+	return heard, d.patiently(ctx, func(ctx context.Context) error {
 		return d.Ledger.NoteRow(ctx, d.drop, o.Record, note)
 	})
 }

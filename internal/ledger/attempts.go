@@ -127,17 +127,16 @@ func stretches[T any](list []T, record func(T) int) iter.Seq[[]T] {
 
 // Ours implements importer.Attempts.
 func (l *Ledger) Ours(ctx context.Context, dialer, listID string, limit int) ([]importer.OwnLead, error) {
-	// Drop by drop from the newest on, so that it ends with the first rows that fit.
+	// Drop by drop from the newest on, so that it ends with the first that fit.
 	const query = `
 		SELECT d.id, d.sha256, d.feed, o.record, o.lead_id, o.attempt, o.lead
-		FROM drops d, LATERAL (
+		FROM (SELECT id, month, sha256, feed FROM drops WHERE dialer = $1 ORDER BY id DESC LIMIT 100) d, LATERAL (
 			SELECT r.record, r.lead_id, r.attempt, w.lead
 			FROM rows r JOIN row_data w USING (month, drop_id, record)
 			WHERE r.month = d.month AND r.drop_id = d.id AND r.state = 'succeeded' AND w.lead ->> 'list_id' = $2
-			ORDER BY r.record DESC LIMIT $3
+			ORDER BY r.record LIMIT 1
 		) o
-		WHERE d.dialer = $1
-		ORDER BY d.id DESC, o.record DESC LIMIT $3`
+		ORDER BY d.id DESC LIMIT $3`
 	return l.ownLeads(ctx, query, dialer, listID, limit)
 }
 

@@ -207,10 +207,11 @@ func (f *Fake) Ours(_ context.Context, dialer, listID string, limit int) (own []
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, d := range slices.Backward(f.drops) {
-		for _, record := range slices.Backward(d.sorted()) {
+		for _, record := range d.sorted() {
 			r := d.rows[record]
 			if d.Dialer == dialer && r.state == importer.Succeeded && r.Lead.ListID == listID && len(own) < limit {
 				own = append(own, d.own(r))
+				break
 			}
 		}
 	}

@@ -115,7 +115,7 @@ var rowPromises = []promise{
 		require.Equal(t, 1, it.Lost)
 		require.Eventually(t, func() bool { return w.open()[0].AnswerIn < 0 }, soon, often)
 	}},
-	{"our leads of a list come newest first", func(t *testing.T, l importer.Ledger) {
+	{"of our leads in a list each drop's first comes, the newest drop's before others", func(t *testing.T, l importer.Ledger) {
 		elsewhere := newDrop("acme", "elsewhere")
 		elsewhere.Dialer = "other"
 		a, b := begin(t, l, "acme", "a"), begin(t, l, "bravo", "b")
@@ -135,15 +135,15 @@ var rowPromises = []promise{
 			require.Equal(t, []int{r}, w.arm(0, r))
 			require.Empty(t, w.settle(importer.Settlement{Record: r, Attempt: 1, From: importer.Armed, To: importer.Succeeded, Reason: importer.ReasonAdded, LeadID: int64(100 + i)}))
 		}
-		own, err := l.Ours(t.Context(), "main", "101", 2)
+		own, err := l.Ours(t.Context(), "main", "101", 10)
 		require.NoError(t, err)
 		require.Equal(t, []importer.OwnLead{
 			{Drop: b.d.ID, SHA256: b.d.SHA256, Feed: "bravo", Record: 2, LeadID: 103, Phone: "3055550102", ListID: "101", Attempt: 1},
-			{Drop: a.d.ID, SHA256: a.d.SHA256, Feed: "acme", Record: 3, LeadID: 102, Phone: "3055550103", ListID: "101", Attempt: 1},
+			{Drop: a.d.ID, SHA256: a.d.SHA256, Feed: "acme", Record: 1, LeadID: 100, Phone: "3055550101", ListID: "101", Attempt: 1},
 		}, own)
-		all, err := l.Ours(t.Context(), "main", "101", 10)
+		one, err := l.Ours(t.Context(), "main", "101", 1)
 		require.NoError(t, err)
-		require.Len(t, all, 3)
+		require.Equal(t, own[:1], one)
 		none, err := l.Ours(t.Context(), "main", "999", 10)
 		require.NoError(t, err)
 		require.Empty(t, none)
