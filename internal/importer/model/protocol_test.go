@@ -1,0 +1,52 @@
+package model_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func TestTheProtocolKeepsItsPromisesInEverySchedule(t *testing.T) {
+	const schedules = 20_000
+	began, n := time.Now(), 0
+	for seed := uint64(1); seed == 1 || time.Since(began) < longer(t); seed += schedules {
+		var broken *world
+		found := find(t, seed, schedules, func(rt *rapid.T) {
+			n++
+			if w := play(rt, noBug); w.broken != "" {
+				broken = w
+				rt.Fatal("found")
+			}
+		})
+		if found {
+			require.Fail(t, "a promise is broken", "seed %d: %s", seed, broken.story())
+		}
+	}
+	t.Logf("%d schedules, %.0f a second", n, float64(n)/time.Since(began).Seconds())
+}
+
+func TestEachPlantedBugIsFoundAndShrunk(t *testing.T) {
+	const enough = 200_000 // schedules, a few seconds
+	for b := firstBug; b <= lastBug; b++ {
+		t.Run(b.String(), func(t *testing.T) {
+			var shortest *world
+			n, first := 0, 0
+			found := find(t, 1, enough, func(rt *rapid.T) {
+				n++
+				w := play(rt, b)
+				if w.broken == "" {
+					return
+				}
+				shortest = w
+				if first == 0 {
+					first = n
+				}
+				rt.Fatal("found")
+			})
+			require.True(t, found, "not found in %d schedules", n)
+			t.Logf("schedule %d: %s", first, shortest.story())
+		})
+	}
+}
