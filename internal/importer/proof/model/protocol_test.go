@@ -6,14 +6,22 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"importer/internal/importer/proof"
 )
+
+// search looks in schedules of some length; 200 ms of shrinking make a story
+// that is good to read.
+func search(seed uint64, schedules int) proof.Search {
+	return proof.Search{Seed: seed, Schedules: schedules, Steps: 60, Shrink: 200 * time.Millisecond}
+}
 
 func TestTheProtocolKeepsItsPromisesInEverySchedule(t *testing.T) {
 	const schedules = 20_000
 	began, n := time.Now(), 0
-	for seed := uint64(1); seed == 1 || time.Since(began) < longer(t); seed += schedules {
+	for seed := uint64(1); seed == 1 || time.Since(began) < proof.Longer(t); seed += schedules {
 		var broken *world
-		found := find(t, seed, schedules, func(rt *rapid.T) {
+		found := search(seed, schedules).Find(t, func(rt *rapid.T) {
 			n++
 			if w := play(rt, noBug); w.broken != "" {
 				broken = w
@@ -33,7 +41,7 @@ func TestEachPlantedBugIsFoundAndShrunk(t *testing.T) {
 		t.Run(b.String(), func(t *testing.T) {
 			var shortest *world
 			n, first := 0, 0
-			found := find(t, 1, enough, func(rt *rapid.T) {
+			found := search(1, enough).Find(t, func(rt *rapid.T) {
 				n++
 				w := play(rt, b)
 				if w.broken == "" {
