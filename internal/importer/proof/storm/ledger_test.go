@@ -1,0 +1,106 @@
+package storm_test
+
+import (
+	"context"
+	"time"
+
+	"importer/internal/importer"
+)
+
+var _ importer.Ledger = (*process)(nil)
+
+type none = struct{}
+
+func (p *process) StartRun(ctx context.Context, feed, kind string) (run, holder int64, err error) {
+	ids, err := book(p, "start a run", func() (ids [2]int64, err error) {
+		ids[0], ids[1], err = p.ledger.StartRun(ctx, feed, kind)
+		return ids, err
+	})
+	return ids[0], ids[1], err
+}
+
+func (p *process) JoinDrop(ctx context.Context, run int64, d importer.Drop, already bool) error {
+	_, err := book(p, "join a drop", func() (none, error) { return none{}, p.ledger.JoinDrop(ctx, run, d, already) })
+	return err
+}
+
+func (p *process) FinishRun(ctx context.Context, run int64, s importer.Summary, cause error) error {
+	_, err := book(p, "finish the run", func() (none, error) { return none{}, p.ledger.FinishRun(ctx, run, s, cause) })
+	return err
+}
+
+func (p *process) OpenDrop(ctx context.Context, d importer.Drop) (importer.Drop, error) {
+	return book(p, "open a drop", func() (importer.Drop, error) { return p.ledger.OpenDrop(ctx, d) })
+}
+
+func (p *process) LeaseDrop(ctx context.Context, id, holder int64, ttl time.Duration) (importer.Drop, error) {
+	return book(p, "lease a drop", func() (importer.Drop, error) { return p.ledger.LeaseDrop(ctx, id, holder, ttl) })
+}
+
+func (p *process) RenewDrop(ctx context.Context, id, holder int64, ttl time.Duration) error {
+	_, err := book(p, "renew a lease", func() (none, error) { return none{}, p.ledger.RenewDrop(ctx, id, holder, ttl) })
+	return err
+}
+
+func (p *process) CloseDrop(ctx context.Context, id, holder int64, to importer.DropState, why string) (importer.DropState, error) {
+	return book(p, "close a drop", func() (importer.DropState, error) { return p.ledger.CloseDrop(ctx, id, holder, to, why) })
+}
+
+func (p *process) ForgetRows(ctx context.Context, d importer.Drop, holder int64, settings string) (bool, error) {
+	return book(p, "forget rows", func() (bool, error) { return p.ledger.ForgetRows(ctx, d, holder, settings) })
+}
+
+func (p *process) Unfinished(ctx context.Context, feed string) ([]importer.Drop, error) {
+	return book(p, "list unfinished drops", func() ([]importer.Drop, error) { return p.ledger.Unfinished(ctx, feed) })
+}
+
+func (p *process) Record(ctx context.Context, d importer.Drop, run, holder int64, first int, rows []importer.NewRow, last bool, window time.Duration) ([]importer.Recorded, error) {
+	return book(p, "record", func() ([]importer.Recorded, error) {
+		return p.ledger.Record(ctx, d, run, holder, first, rows, last, window)
+	})
+}
+
+func (p *process) Claimed(ctx context.Context, keys []importer.ClaimKey, window time.Duration) (map[importer.ClaimKey]importer.RowRef, error) {
+	return book(p, "list claims", func() (map[importer.ClaimKey]importer.RowRef, error) { return p.ledger.Claimed(ctx, keys, window) })
+}
+
+func (p *process) Open(ctx context.Context, d importer.Drop, after, limit int) ([]importer.Item, error) {
+	return book(p, "list open rows", func() ([]importer.Item, error) { return p.ledger.Open(ctx, d, after, limit) })
+}
+
+func (p *process) Arm(ctx context.Context, d importer.Drop, run, holder int64, items []importer.Item, sendWithin, timeout time.Duration) ([]int, error) {
+	return book(p, "arm", func() ([]int, error) { return p.ledger.Arm(ctx, d, run, holder, items, sendWithin, timeout) })
+}
+
+func (p *process) Settle(ctx context.Context, d importer.Drop, run, holder int64, calls int, s []importer.Settlement) ([]int, error) {
+	return book(p, "settle", func() ([]int, error) {
+		missed, err := p.ledger.Settle(ctx, d, run, holder, calls, s)
+		for _, s := range s {
+			p.w.tell("%s settles row %d of drop %d: %s to %s, missed %v", p.name, s.Record, d.ID, s.From, s.To, missed)
+		}
+		return missed, err
+	})
+}
+
+func (p *process) Ours(ctx context.Context, dialer, list string, limit int) ([]importer.OwnLead, error) {
+	return book(p, "list own leads", func() ([]importer.OwnLead, error) { return p.ledger.Ours(ctx, dialer, list, limit) })
+}
+
+func (p *process) Doubtful(ctx context.Context, d importer.Drop, after, limit int) ([]importer.OwnLead, error) {
+	return book(p, "list doubtful rows", func() ([]importer.OwnLead, error) { return p.ledger.Doubtful(ctx, d, after, limit) })
+}
+
+func (p *process) NoteRow(ctx context.Context, d importer.Drop, record int, note string) error {
+	_, err := book(p, "note a row", func() (none, error) { return none{}, p.ledger.NoteRow(ctx, d, record, note) })
+	return err
+}
+
+func (p *process) Tally(ctx context.Context, d importer.Drop) (importer.Counts, error) {
+	return book(p, "count rows", func() (importer.Counts, error) { return p.ledger.Tally(ctx, d) })
+}
+
+func (p *process) LeaseSlots(ctx context.Context, dialer string, holder int64, want, inUse, limit int, ttl time.Duration) (importer.SlotGrant, error) {
+	return book(p, "lease slots", func() (importer.SlotGrant, error) {
+		return p.ledger.LeaseSlots(ctx, dialer, holder, want, inUse, limit, ttl)
+	})
+}
