@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,10 +131,9 @@ func (e *StopError) Unwrap() error { return e.Err }
 // The summary is right even when an error is returned.
 func (im *Importer) Run(ctx context.Context, feed Feed, kind string, drops []Incoming) (Summary, error) {
 	return im.carry(ctx, feed, kind, func(ctx context.Context, r *run) error {
-		seen := map[int64]bool{}
 		var failed error
 		for _, in := range drops {
-			id, err := r.importDrop(ctx, in)
+			err := r.importDrop(ctx, in)
 			var unreadable *UnreadableError
 			switch {
 			case errors.As(err, &unreadable): // the file's fault alone
@@ -141,9 +141,8 @@ func (im *Importer) Run(ctx context.Context, feed Feed, kind string, drops []Inc
 			case err != nil:
 				return errors.Join(failed, err)
 			}
-			seen[id] = true
 		}
-		return errors.Join(failed, r.resume(ctx, seen))
+		return errors.Join(failed, r.resume(ctx))
 	})
 }
 
@@ -152,7 +151,7 @@ func (im *Importer) Run(ctx context.Context, feed Feed, kind string, drops []Inc
 func (im *Importer) Reconcile(ctx context.Context, feed Feed) (Summary, error) {
 	return im.carry(ctx, feed, "reconcile", func(ctx context.Context, r *run) error {
 		r.onlyLost = true
-		return r.resume(ctx, map[int64]bool{})
+		return r.resume(ctx)
 	})
 }
 
@@ -198,14 +197,14 @@ func (im *Importer) carry(ctx context.Context, feed Feed, kind string, work func
 }
 
 // importDrop takes one spooled drop as far as it gets.
-func (r *run) importDrop(ctx context.Context, in Incoming) (int64, error) {
+func (r *run) importDrop(ctx context.Context, in Incoming) error {
 	var d Drop
 	err := r.patiently(ctx, func(ctx context.Context) (err error) {
 		d, err = r.Ledger.OpenDrop(ctx, in.Drop)
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	id := d.ID
 	for {
@@ -215,51 +214,75 @@ func (r *run) importDrop(ctx context.Context, in Incoming) (int64, error) {
 		}
 	}
 	if err != nil {
-		return id, err
+		return err
 	}
-	return id, r.work(ctx, d, &in)
+	return r.work(ctx, d, &in)
 }
 
-// resume takes up the feed's unfinished drops.
-func (r *run) resume(ctx context.Context, seen map[int64]bool) error {
-	var drops []Drop
-	err := r.patiently(ctx, func(ctx context.Context) (err error) {
-		drops, err = r.Ledger.Unfinished(ctx, r.feed.Name)
-		return err
-	})
-	if err != nil {
-		return err
-	}
+// resume takes up the feed's unfinished drops, until there are none but those
+// that this run could not finish: a drop may reopen another, whose duplicates
+// inherit the claims that it releases.
+func (r *run) resume(ctx context.Context) error {
 	var failed error // files' faults, which keep no other drop back
-	for _, d := range drops {
-		if seen[d.ID] {
-			continue
-		}
-		d, err := r.lease(ctx, d.ID)
-		var leased *LeasedError
-		switch {
-		case errors.As(err, &leased): // its holder lives, and brings it to its end
-			continue
-		case err != nil:
-			return errors.Join(failed, err)
-		case d.State != DropImporting: // somebody has, meanwhile
-			failed = errors.Join(failed, r.leaveLease(ctx, d, d.State, d.Why))
-			continue
-		}
-		in, err := r.Reopen(d)
+	for {
+		var drops []Drop
+		err := r.patiently(ctx, func(ctx context.Context) (err error) {
+			drops, err = r.Ledger.Unfinished(ctx, r.feed.Name)
+			return err
+		})
 		if err != nil {
-			return errors.Join(fmt.Errorf("drop %d (%s) cannot be resumed: %w", d.ID, d.Name, err), r.leave(ctx, d, DropImporting, ""))
-		}
-		err = r.work(ctx, d, &in)
-		var unreadable *UnreadableError
-		switch {
-		case errors.As(err, &unreadable):
-			failed = errors.Join(failed, err)
-		case err != nil:
 			return errors.Join(failed, err)
+		}
+		worked := false
+		for _, d := range drops {
+			if r.hasLeftOpen(d) {
+				continue
+			}
+			did, err := r.resumeDrop(ctx, d)
+			worked = worked || did
+			var unreadable *UnreadableError
+			switch {
+			case errors.As(err, &unreadable):
+				failed = errors.Join(failed, err)
+			case err != nil:
+				return errors.Join(failed, err)
+			}
+		}
+		if !worked {
+			return failed
 		}
 	}
-	return failed
+}
+
+// resumeDrop takes up one unfinished drop and tells whether there was
+// something to do.
+func (r *run) resumeDrop(ctx context.Context, d Drop) (worked bool, err error) {
+	d, err = r.lease(ctx, d.ID)
+	var leased *LeasedError
+	switch {
+	case errors.As(err, &leased): // its holder lives, and brings it to its end
+		return false, nil
+	case err != nil:
+		return false, err
+	case d.State != DropImporting: // somebody has, meanwhile
+		return false, r.leaveLease(ctx, d, d.State, d.Why)
+	}
+	in, err := r.Reopen(d)
+	if err != nil {
+		return false, errors.Join(fmt.Errorf("drop %d (%s) cannot be resumed: %w", d.ID, d.Name, err), r.leave(ctx, d, DropImporting, ""))
+	}
+	return true, r.work(ctx, d, &in)
+}
+
+// hasLeftOpen tells whether this run has worked on a drop and could not finish it.
+func (r *run) hasLeftOpen(d Drop) bool {
+	return slices.ContainsFunc(r.summary.Drops, func(s DropSummary) bool { return s.Drop.ID == d.ID && s.Drop.State != DropDone })
+}
+
+// sum notes how a drop stands now.
+func (r *run) sum(s DropSummary) {
+	again := func(old DropSummary) bool { return old.Drop.ID == s.Drop.ID }
+	r.summary.Drops = append(slices.DeleteFunc(r.summary.Drops, again), s)
 }
 
 // work carries a leased drop and gives the lease back.
@@ -339,7 +362,7 @@ func (r *run) alreadyImported(ctx context.Context, d Drop) error {
 	if d.Recorded > 0 {
 		counts[StateReason{Duplicate, ReasonAlreadyImported}] = d.Recorded
 	}
-	r.summary.Drops = append(r.summary.Drops, DropSummary{Drop: d, Already: true, Counts: counts})
+	r.sum(DropSummary{Drop: d, Already: true, Counts: counts})
 	r.Watcher.Recorded(d.Recorded)
 	r.Watcher.Settled(OutcomeDuplicate, d.Recorded)
 	return errors.Join(r.DropDone(ctx, d), r.leaveLease(ctx, d, DropDone, ""))
@@ -357,7 +380,7 @@ func (r *run) leave(ctx context.Context, d Drop, to DropState, why string) error
 		return err
 	})
 	sum.Drop.Why = why
-	r.summary.Drops = append(r.summary.Drops, sum)
+	r.sum(sum)
 	if err == nil && (sum.Drop.State == DropDone || sum.Drop.State == DropFailed) {
 		err = r.DropDone(ctx, sum.Drop)
 	}

@@ -397,6 +397,27 @@ func TestRejectedLeadsReleaseTheirClaimToTheOldestDuplicate(t *testing.T) {
 	})
 }
 
+func TestADropThatAnotherOneReopensIsFinishedByTheSameRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(_ importer.Call, n int) fate {
+			return []fate{fails, refuses, answers}[min(n, 3)-1]
+		})
+		// The second drop was recorded first: the first one's row rests on its claim.
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		_, err := b.run(ctx, drop("b", 1))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+
+		s, err := b.run(t.Context(), drop("a", 1), drop("b", 1))
+		require.NoError(t, err)
+		require.Len(t, s.Drops, 2)
+		require.Zero(t, s.Pending())
+		require.Equal(t, 1, s.Outcomes()[importer.OutcomeError])
+		require.Equal(t, 1, s.Outcomes()[importer.OutcomeSuccess])
+		b.requireOnce(t, 1)
+	})
+}
+
 // sameNumber is a drop of three rows with one number.
 type sameNumber struct{ rows }
 
