@@ -42,6 +42,7 @@ type process struct {
 	calls  int
 	dead   chan struct{}
 	frozen time.Duration // until then
+	asleep time.Duration // in all
 	onWire map[string]bool
 }
 
@@ -86,9 +87,18 @@ func (p *process) thaw() {
 }
 
 func (p *process) freeze() {
+	const long = lease + sendWithin + timeout + quiescence + 5*time.Second
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.frozen = p.w.now() + sendWithin + timeout + quiescence + lease + 5*time.Second
+	p.frozen = p.w.now() + long
+	p.asleep += long
+}
+
+// awake is a clock that stands still while the process is frozen.
+func (p *process) awake() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.w.now() - p.asleep + max(0, p.frozen-p.w.now())
 }
 
 // book makes one call to the ledger.
