@@ -230,6 +230,9 @@ func (d *dialer) Field(_ context.Context, id int64, _ string) (string, error) {
 	time.Sleep(latency)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if id < 1 || id > int64(len(d.lines)) {
+		return "", errors.New("lead not found")
+	}
 	return d.lines[id-1].token, nil
 }
 

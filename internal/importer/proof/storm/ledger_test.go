@@ -12,7 +12,7 @@ var _ importer.Ledger = (*process)(nil)
 type none = struct{}
 
 func (p *process) StartRun(ctx context.Context, feed, kind string) (run, holder int64, err error) {
-	ids, err := book(p, "start a run", func() (ids [2]int64, err error) {
+	ids, err := book(p, "start run", func() (ids [2]int64, err error) {
 		ids[0], ids[1], err = p.ledger.StartRun(ctx, feed, kind)
 		return ids, err
 	})
@@ -20,30 +20,30 @@ func (p *process) StartRun(ctx context.Context, feed, kind string) (run, holder 
 }
 
 func (p *process) JoinDrop(ctx context.Context, run int64, d importer.Drop, already bool) error {
-	_, err := book(p, "join a drop", func() (none, error) { return none{}, p.ledger.JoinDrop(ctx, run, d, already) })
+	_, err := book(p, "join drop", func() (none, error) { return none{}, p.ledger.JoinDrop(ctx, run, d, already) })
 	return err
 }
 
 func (p *process) FinishRun(ctx context.Context, run int64, s importer.Summary, cause error) error {
-	_, err := book(p, "finish the run", func() (none, error) { return none{}, p.ledger.FinishRun(ctx, run, s, cause) })
+	_, err := book(p, "finish run", func() (none, error) { return none{}, p.ledger.FinishRun(ctx, run, s, cause) })
 	return err
 }
 
 func (p *process) OpenDrop(ctx context.Context, d importer.Drop) (importer.Drop, error) {
-	return book(p, "open a drop", func() (importer.Drop, error) { return p.ledger.OpenDrop(ctx, d) })
+	return book(p, "open drop", func() (importer.Drop, error) { return p.ledger.OpenDrop(ctx, d) })
 }
 
 func (p *process) LeaseDrop(ctx context.Context, id, holder int64, ttl time.Duration) (importer.Drop, error) {
-	return book(p, "lease a drop", func() (importer.Drop, error) { return p.ledger.LeaseDrop(ctx, id, holder, ttl) })
+	return book(p, "lease drop", func() (importer.Drop, error) { return p.ledger.LeaseDrop(ctx, id, holder, ttl) })
 }
 
 func (p *process) RenewDrop(ctx context.Context, id, holder int64, ttl time.Duration) error {
-	_, err := book(p, "renew a lease", func() (none, error) { return none{}, p.ledger.RenewDrop(ctx, id, holder, ttl) })
+	_, err := book(p, "renew drop", func() (none, error) { return none{}, p.ledger.RenewDrop(ctx, id, holder, ttl) })
 	return err
 }
 
 func (p *process) CloseDrop(ctx context.Context, id, holder int64, to importer.DropState, why string) (importer.DropState, error) {
-	return book(p, "close a drop", func() (importer.DropState, error) { return p.ledger.CloseDrop(ctx, id, holder, to, why) })
+	return book(p, "close drop", func() (importer.DropState, error) { return p.ledger.CloseDrop(ctx, id, holder, to, why) })
 }
 
 func (p *process) ForgetRows(ctx context.Context, d importer.Drop, holder int64, settings string) (bool, error) {
@@ -51,7 +51,7 @@ func (p *process) ForgetRows(ctx context.Context, d importer.Drop, holder int64,
 }
 
 func (p *process) Unfinished(ctx context.Context, feed string) ([]importer.Drop, error) {
-	return book(p, "list unfinished drops", func() ([]importer.Drop, error) { return p.ledger.Unfinished(ctx, feed) })
+	return book(p, "unfinished", func() ([]importer.Drop, error) { return p.ledger.Unfinished(ctx, feed) })
 }
 
 func (p *process) Record(ctx context.Context, d importer.Drop, run, holder int64, first int, rows []importer.NewRow, last bool, window time.Duration) ([]importer.Recorded, error) {
@@ -61,11 +61,11 @@ func (p *process) Record(ctx context.Context, d importer.Drop, run, holder int64
 }
 
 func (p *process) Claimed(ctx context.Context, keys []importer.ClaimKey, window time.Duration) (map[importer.ClaimKey]importer.RowRef, error) {
-	return book(p, "list claims", func() (map[importer.ClaimKey]importer.RowRef, error) { return p.ledger.Claimed(ctx, keys, window) })
+	return book(p, "claimed", func() (map[importer.ClaimKey]importer.RowRef, error) { return p.ledger.Claimed(ctx, keys, window) })
 }
 
 func (p *process) Open(ctx context.Context, d importer.Drop, after, limit int) ([]importer.Item, error) {
-	return book(p, "list open rows", func() ([]importer.Item, error) { return p.ledger.Open(ctx, d, after, limit) })
+	return book(p, "open", func() ([]importer.Item, error) { return p.ledger.Open(ctx, d, after, limit) })
 }
 
 func (p *process) Arm(ctx context.Context, d importer.Drop, run, holder int64, items []importer.Item, sendWithin, timeout time.Duration) ([]int, error) {
@@ -83,20 +83,20 @@ func (p *process) Settle(ctx context.Context, d importer.Drop, run, holder int64
 }
 
 func (p *process) Ours(ctx context.Context, dialer, list string, limit int) ([]importer.OwnLead, error) {
-	return book(p, "list own leads", func() ([]importer.OwnLead, error) { return p.ledger.Ours(ctx, dialer, list, limit) })
+	return book(p, "ours", func() ([]importer.OwnLead, error) { return p.ledger.Ours(ctx, dialer, list, limit) })
 }
 
 func (p *process) Doubtful(ctx context.Context, d importer.Drop, after, limit int) ([]importer.OwnLead, error) {
-	return book(p, "list doubtful rows", func() ([]importer.OwnLead, error) { return p.ledger.Doubtful(ctx, d, after, limit) })
+	return book(p, "doubtful", func() ([]importer.OwnLead, error) { return p.ledger.Doubtful(ctx, d, after, limit) })
 }
 
 func (p *process) NoteRow(ctx context.Context, d importer.Drop, record int, note string) error {
-	_, err := book(p, "note a row", func() (none, error) { return none{}, p.ledger.NoteRow(ctx, d, record, note) })
+	_, err := book(p, "note row", func() (none, error) { return none{}, p.ledger.NoteRow(ctx, d, record, note) })
 	return err
 }
 
 func (p *process) Tally(ctx context.Context, d importer.Drop) (importer.Counts, error) {
-	return book(p, "count rows", func() (importer.Counts, error) { return p.ledger.Tally(ctx, d) })
+	return book(p, "tally", func() (importer.Counts, error) { return p.ledger.Tally(ctx, d) })
 }
 
 func (p *process) LeaseSlots(ctx context.Context, dialer string, holder int64, want, inUse, limit int, ttl time.Duration) (importer.SlotGrant, error) {

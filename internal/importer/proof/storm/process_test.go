@@ -26,6 +26,15 @@ func (h harm) String() string {
 	return [...]string{"dies before", "dies after", "freezes", "goes unheard", "goes nowhere"}[h]
 }
 
+// moment is a process's nth call of a kind.
+type moment struct {
+	call string
+	nth  int
+}
+
+// life is what befalls a process, and when.
+type life map[moment]harm
+
 var errDead = errors.New("this process is dead")
 
 // process is what stands between one importer and the world: it can be killed
@@ -35,11 +44,11 @@ type process struct {
 	name   string
 	ledger importer.Ledger
 	dialer importer.Dialer
-	harms  map[int]harm // by call, from 1
+	life   life
 	kill   context.CancelFunc
 
 	mu     sync.Mutex
-	calls  int
+	calls  map[string]int
 	dead   chan struct{}
 	frozen time.Duration // until then
 	asleep time.Duration // in all
@@ -65,13 +74,13 @@ func (p *process) die() {
 }
 
 // meets counts a call and returns what befalls it.
-func (p *process) meets(what string) (h harm, befallen bool) {
+func (p *process) meets(call string) (h harm, befallen bool) {
 	p.mu.Lock()
-	p.calls++
-	h, befallen = p.harms[p.calls]
+	p.calls[call]++
+	h, befallen = p.life[moment{call, p.calls[call]}]
 	p.mu.Unlock()
 	if befallen {
-		p.w.tell("%s %v: %s", p.name, h, what)
+		p.w.tell("%s %v: %s", p.name, h, call)
 	}
 	return h, befallen
 }
@@ -102,11 +111,11 @@ func (p *process) awake() time.Duration {
 }
 
 // book makes one call to the ledger.
-func book[T any](p *process, what string, call func() (T, error)) (answer T, err error) {
+func book[T any](p *process, name string, call func() (T, error)) (answer T, err error) {
 	if p.isDead() {
 		return answer, errDead
 	}
-	h, befallen := p.meets(what)
+	h, befallen := p.meets(name)
 	switch {
 	case befallen && h == diesBefore:
 		p.die()
@@ -132,11 +141,11 @@ func book[T any](p *process, what string, call func() (T, error)) (answer T, err
 
 // ask makes one call to the dialer. A call of a process that dies meanwhile
 // goes on without it.
-func ask[T any](p *process, what string, unheard T, call func() T) T {
+func ask[T any](p *process, name string, unheard T, call func() T) T {
 	if p.isDead() {
 		return unheard
 	}
-	h, befallen := p.meets(what)
+	h, befallen := p.meets(name)
 	if befallen && h == diesBefore {
 		p.die()
 		return unheard
@@ -163,7 +172,7 @@ func ask[T any](p *process, what string, unheard T, call func() T) T {
 
 func (p *process) AddLead(ctx context.Context, c importer.Call) importer.Answer {
 	phone := c.Lead.PhoneNumber
-	return ask(p, "send "+p.w.name(phone), lost(), func() importer.Answer {
+	return ask(p, "send", lost(), func() importer.Answer {
 		p.begins(c)
 		defer p.ends(phone)
 		a := p.dialer.AddLead(ctx, c)
@@ -210,7 +219,7 @@ func (p *process) Search(ctx context.Context, list string, phones []string) (map
 }
 
 func (p *process) Field(ctx context.Context, id int64, field string) (string, error) {
-	a := ask(p, "read a field", looked{err: errDead}, func() (l looked) {
+	a := ask(p, "field", looked{err: errDead}, func() (l looked) {
 		l.field, l.err = p.dialer.Field(ctx, id, field)
 		return l
 	})
@@ -218,5 +227,5 @@ func (p *process) Field(ctx context.Context, id int64, field string) (string, er
 }
 
 func (p *process) Touch(ctx context.Context, id int64, field, value string) error {
-	return ask(p, "write the barrier", errDead, func() error { return p.dialer.Touch(ctx, id, field, value) })
+	return ask(p, "touch", errDead, func() error { return p.dialer.Touch(ctx, id, field, value) })
 }

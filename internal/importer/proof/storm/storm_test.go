@@ -18,16 +18,21 @@ import (
 )
 
 var (
-	aNumber  = rapid.IntRange(0, numbers-1)
-	aFate    = rapid.SampledFrom([]fate{answers, answers, swallows, drops, resets, insertsLate, fails, refuses})
-	aHarm    = rapid.SampledFrom([]harm{diesBefore, diesAfter, freezes, goesUnheard, goesNowhere})
-	aCall    = rapid.IntRange(1, 60)
-	aSecond  = rapid.IntRange(0, 30)
-	someRows = rapid.SliceOfN(aNumber, 1, 4)
-	moreRows = rapid.SliceOfN(aNumber, 0, 3)
+	aNumber = rapid.IntRange(0, numbers-1)
+	aFate   = rapid.SampledFrom([]fate{answers, swallows, drops, resets, insertsLate, fails, refuses})
+	aHarm   = rapid.SampledFrom([]harm{goesNowhere, goesUnheard, freezes, freezes, diesBefore, diesAfter})
+	aCall   = rapid.SampledFrom([]string{
+		"send", "send", "send", "arm", "arm", "settle", "settle", "search", "touch", "open", "record",
+		"lease drop", "renew drop", "close drop", "lease slots", "unfinished", "ours", "field", "finish run",
+	})
+	aMoment  = rapid.Custom(func(t *rapid.T) moment { return moment{aCall.Draw(t, "call"), nth.Draw(t, "nth")} })
+	aLife    = rapid.Custom(func(t *rapid.T) life { return rapid.MapOfN(aMoment, aHarm, 0, 3).Draw(t, "life") })
+	nth      = rapid.IntRange(1, 4)
+	aSecond  = rapid.IntRange(0, 20)
+	someRows = rapid.SliceOfN(aNumber, 1, 3)
+	moreRows = rapid.SliceOfN(aNumber, 0, 2)
 	calls    = rapid.SliceOfN(aFate, 0, 2)
-	lives    = rapid.SliceOfN(rapid.MapOfN(aCall, aHarm, 0, 3), 1, 2)
-	fewLives = rapid.SliceOfN(rapid.MapOfN(aCall, aHarm, 0, 3), 0, 1)
+	lives    = rapid.SliceOfN(aLife, 1, 2)
 	yes      = rapid.Bool()
 )
 
@@ -39,7 +44,7 @@ func draw(t *rapid.T) (s plan) {
 		s.fates[i] = calls.Draw(t, "fates")
 	}
 	s.lives[0] = lives.Draw(t, "lives of A")
-	s.lives[1] = fewLives.Draw(t, "lives of B")
+	s.lives[1] = lives.Draw(t, "lives of B")
 	s.second = seconds(t, "B starts")
 	s.blocked = drawSpan(t, "blocked")
 	s.blind = drawSpan(t, "blind")
@@ -52,7 +57,7 @@ func seconds(t *rapid.T, label string) time.Duration {
 }
 
 func drawSpan(t *rapid.T, label string) (s span) {
-	if yes.Draw(t, label) {
+	if yes.Draw(t, label) && yes.Draw(t, "really") {
 		s.from = seconds(t, "from")
 		s.until = s.from + seconds(t, "for")
 	}
@@ -62,7 +67,7 @@ func drawSpan(t *rapid.T, label string) (s span) {
 // storm looks for a plan that breaks a promise. It returns the last that did.
 func storm(t *testing.T, seed uint64, plans int, b bug) (broken *world, played int) {
 	t.Helper()
-	search := proof.Search{Seed: seed, Schedules: plans, Steps: 1, Shrink: time.Second}
+	search := proof.Search{Seed: seed, Schedules: plans, Steps: 1, Shrink: 300 * time.Millisecond}
 	search.Find(t, func(rt *rapid.T) {
 		played++
 		var w *world

@@ -35,8 +35,8 @@ type plan struct {
 	blocked span
 	blind   span
 	deaf    span
-	lives   [2][]map[int]harm // of each importer, one after the other
-	second  time.Duration     // when the second importer starts
+	lives   [2][]life     // of each importer, one after the other
+	second  time.Duration // when the second importer starts
 }
 
 // bug plants a fault between an importer and what it relies on.
@@ -141,10 +141,10 @@ func (quiet) Settled(importer.Outcome, int) {}
 func (quiet) Waiting(string)                {}
 
 // live lets a new process import drops until it is done, or dead.
-func (w *world) live(name string, harms map[int]harm, drops ...importer.Incoming) (importer.Summary, error) {
+func (w *world) live(name string, l life, drops ...importer.Incoming) (importer.Summary, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	p := &process{w: w, name: name, ledger: w.ledger, dialer: w.dialer, harms: harms, kill: cancel, dead: make(chan struct{}), onWire: map[string]bool{}}
+	p := &process{w: w, name: name, ledger: w.ledger, dialer: w.dialer, life: l, calls: map[string]int{}, kill: cancel, dead: make(chan struct{}), onWire: map[string]bool{}}
 	im := &importer.Importer{
 		Ledger: p, Dialer: p, DialerKey: "dialer.example.com", Keys: w.keys,
 		Limits: importer.Limits{
@@ -188,8 +188,8 @@ func (w *world) play() {
 			if i == 1 {
 				time.Sleep(w.plan.second)
 			}
-			for _, harms := range lives {
-				_, _ = w.live(string(rune('A'+i)), harms, orders[i]...) // what it could not do the next one does
+			for _, l := range lives {
+				_, _ = w.live(string(rune('A'+i)), l, orders[i]...) // what it could not do the next one does
 			}
 		})
 	}
@@ -290,8 +290,8 @@ func (w *world) owned(drop string, record int) int {
 // violent tells whether an importer dies or is frozen: nobody answers for its
 // calls then.
 func (w *world) violent() bool {
-	return slices.ContainsFunc(slices.Concat(w.plan.lives[:]...), func(harms map[int]harm) bool {
-		for _, h := range harms {
+	return slices.ContainsFunc(slices.Concat(w.plan.lives[:]...), func(l life) bool {
+		for _, h := range l {
 			if h <= freezes {
 				return true
 			}
