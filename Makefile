@@ -53,6 +53,10 @@ race: setup ## the tests under the race detector
 crash: setup ## kill a real import at random moments for a while (CRASH_FOR=5m)
 	IMPORTER_CRASH_FOR=$(or $(CRASH_FOR),5m) $(GO) test -count=1 -timeout 0 -run TestKilledAtRandomMoments -v ./cmd/importer
 
+.PHONY: model
+model: ## explore the delivery protocol for a while (MODEL_FOR=1m)
+	IMPORTER_MODEL_FOR=$(or $(MODEL_FOR),1m) $(GO) test -count=1 -timeout 0 -run InEvery -v ./internal/importer/proof/...
+
 .PHONY: bench
 bench: setup ## benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)

@@ -175,8 +175,9 @@ func (l *ledger) mayGo(row *row, s settlement, holder, now int) bool {
 		return row.state == armed && (mine || row.answerBy < now)
 	case review:
 		return row.state == unknown && s.from == unknown
+	default:
+		return false
 	}
-	return false
 }
 
 // release hands the claim of a row that ended without a lead to the oldest row

@@ -148,6 +148,7 @@ func (p *process) onward(i int, out []move) []move {
 	}
 	for r, it := range p.items {
 		switch it.phase {
+		case absent:
 		case ready:
 			add(!p.leaving, beginsArm, r)
 		case arming:
@@ -185,7 +186,8 @@ func (p *process) onward(i int, out []move) []move {
 
 // passing lists what passes meanwhile.
 func (w *world) passing() []move {
-	out := append(w.buffer[:0], move{act: ticks}, move{act: leaps}, move{act: flushes})
+	out := w.buffer[:0]
+	out = append(out, move{act: ticks}, move{act: leaps}, move{act: flushes})
 	if w.dialer.blocked {
 		out = append(out, move{act: unblocks})
 	}
@@ -325,6 +327,8 @@ func (w *world) make(m move) {
 		w.dialer.refuse(m.n, saysNotRun)
 	case crashes:
 		w.ledger.crash()
+	default:
+		panic("no such move")
 	}
 }
 
@@ -350,6 +354,7 @@ func (w *world) due() int {
 			case asking:
 				first(it.quiet - quiescence + 1)
 				first(it.quiet + 1)
+			default: // waits for nobody
 			}
 		}
 		for _, h := range p.holds {
@@ -360,56 +365,4 @@ func (w *world) due() int {
 		first(d.until)
 	}
 	return next
-}
-
-// heal ends all faults and lets both importers finish. It takes what is
-// possible in turn, so that nobody waits for ever.
-func (w *world) heal() {
-	const enough = 2000
-	w.dialer.blocked, w.dialer.blind = false, false
-	for i := range w.dialer.requests {
-		w.dialer.requests[i].delayed = false
-	}
-	for range enough {
-		if w.broken != "" {
-			return
-		}
-		for i := range w.processes {
-			p := &w.processes[i]
-			p.frozen = p.frozen && w.now < p.thaws
-			// Who was frozen for long learns it from whatever it does next.
-			if p.alive && !p.frozen && p.drop != nobody && w.ledger.drops[p.drop].until > w.now {
-				p.renew()
-			}
-		}
-		moves := w.onward()
-		switch {
-		case len(moves) > 0:
-			w.do(moves[0])
-		case w.settled():
-			w.auditAgain()
-			w.checkEnd()
-			return
-		default:
-			w.do(move{act: leaps})
-		}
-	}
-	w.breaks("it does not end")
-}
-
-func (w *world) settled() bool {
-	for _, p := range w.processes {
-		if p.frozen || !p.idle() {
-			return false
-		}
-	}
-	return w.ledger.drops[0].done && w.ledger.drops[1].done
-}
-
-// auditAgain is the look an hour later.
-func (w *world) auditAgain() {
-	for d := range w.ledger.drops {
-		w.processes[0].drop = d
-		w.processes[0].audit()
-	}
 }

@@ -230,6 +230,8 @@ func (p *process) hear(r int) {
 		if it.notRun++; it.notRun+it.lost >= maxAttempts {
 			s.to = failed
 		}
+	default:
+		panic("no answer to a call")
 	}
 	p.to(r, s)
 }
@@ -305,10 +307,10 @@ func (p *process) wantsBarrier() bool {
 // effect, and a write that began after that was answered.
 func (p *process) proven(it item) bool {
 	since := p.quietSince(it)
-	switch {
-	case p.bug == resendWithoutBarrier:
+	switch p.bug {
+	case resendWithoutBarrier:
 		return p.now > since
-	case p.bug == anyWriteIsABarrier:
+	case anyWriteIsABarrier:
 		return p.now > since && p.wrote != nobody
 	default:
 		return p.wrote > since
@@ -386,6 +388,7 @@ func (p *process) leave() {
 			p.items[r] = item{}
 		case onWire:
 			p.handBack(r)
+		default: // what has been done is settled
 		}
 	}
 }

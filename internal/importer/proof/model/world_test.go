@@ -95,6 +95,7 @@ func (w *world) check() {
 			w.breaks("row %d was loaded %d times", r, own)
 		}
 		switch row.state {
+		case unrecorded:
 		case pending, armed, unknown, succeeded, review:
 			live[row.key]++
 			if w.ledger.claims[row.key] != r {

@@ -3,6 +3,7 @@ package storm_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -21,7 +22,6 @@ const (
 	insertsLate             // the answer is lost, inserts when the quiescence has almost passed
 	fails                   // says that it could not, nothing ran
 	refuses                 // rejects the lead for good
-	lastFate
 )
 
 func (f fate) String() string {
@@ -37,6 +37,8 @@ type line struct {
 
 // span is a stretch of time in which the dialer is not well.
 type span struct{ from, until time.Duration }
+
+func (s span) String() string { return fmt.Sprintf("%v-%v", s.from, s.until) }
 
 func (s span) at(t time.Duration) bool { return t >= s.from && t < s.until }
 
@@ -102,8 +104,9 @@ func (d *dialer) AddLead(_ context.Context, c importer.Call) importer.Answer {
 	case refuses:
 		time.Sleep(latency)
 		return importer.Answer{Verdict: importer.VerdictRejected, Written: true, Reason: "dnc", Err: errors.New("on the DNC list")}
+	default:
+		panic("no fate")
 	}
-	panic("no fate")
 }
 
 // after lets a request reach the lead table after a while. What it is answered

@@ -19,7 +19,6 @@ const (
 	freezes                 // it takes effect, and is heard of long after
 	goesUnheard             // a call of the ledger takes effect, its answer is lost
 	goesNowhere             // a call of the ledger does not reach it
-	lastHarm
 )
 
 func (h harm) String() string {
@@ -31,6 +30,8 @@ type moment struct {
 	call string
 	nth  int
 }
+
+func (m moment) String() string { return fmt.Sprintf("%s %d", m.call, m.nth) }
 
 // life is what befalls a process, and when.
 type life map[moment]harm

@@ -6,6 +6,7 @@
 package storm_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -84,7 +85,10 @@ func storm(t *testing.T, seed uint64, plans int, b bug) (broken *world, played i
 	return broken, played
 }
 
-func (w *world) tale() string { return w.broken + "\n" + strings.Join(w.story, "\n") }
+// tale is how a world came to where it is.
+func (w *world) tale() string {
+	return fmt.Sprintf("%s\n%v\n%s", w.broken, w.plan, strings.Join(w.story, "\n"))
+}
 
 func TestTheImporterKeepsItsPromisesInEveryStorm(t *testing.T) {
 	const plans = 500

@@ -39,6 +39,11 @@ type plan struct {
 	second  time.Duration // when the second importer starts
 }
 
+func (s plan) String() string {
+	return fmt.Sprintf("drops %v, by code %t, foreign lead %t, fates %v, blocked %v, blind %v, deaf %v, lives %v, the second from %v on",
+		s.drops, s.byCode, s.foreign, s.fates, s.blocked, s.blind, s.deaf, s.lives, s.second)
+}
+
 // bug plants a fault between an importer and what it relies on.
 type bug struct {
 	name  string
