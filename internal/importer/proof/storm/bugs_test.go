@@ -29,8 +29,8 @@ var bugs = []bug{
 func TestEachBugBesideTheImporterIsFoundAndShrunk(t *testing.T) {
 	for _, b := range bugs {
 		t.Run(b.name, func(t *testing.T) {
-			const enough = 5000
-			broken, played := storm(t, 1, enough, b)
+			const seed, enough = 300_000, 5000
+			broken, played := storm(t, seed, enough, b)
 			require.NotNil(t, broken, "not found in %d plans", played)
 			t.Logf("found and shrunk in %d plans: %s", played, broken.tale())
 		})

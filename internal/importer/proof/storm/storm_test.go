@@ -44,8 +44,10 @@ func draw(t *rapid.T) (s plan) {
 	for i := range s.fates {
 		s.fates[i] = calls.Draw(t, "fates")
 	}
-	s.lives[0] = lives.Draw(t, "lives of A")
-	s.lives[1] = lives.Draw(t, "lives of B")
+	s.lives = [2][]life{{nil}, {nil}}
+	if yes.Draw(t, "violent") || yes.Draw(t, "violent") { // in three of four
+		s.lives = [2][]life{lives.Draw(t, "lives of A"), lives.Draw(t, "lives of B")}
+	}
 	s.second = seconds(t, "B starts")
 	s.blocked = drawSpan(t, "blocked")
 	s.blind = drawSpan(t, "blind")

@@ -22,7 +22,7 @@ const (
 	sendWithin  = 4 * time.Second
 	quiescence  = 12 * time.Second
 	lease       = 5 * time.Second
-	concurrency = 3
+	concurrency = 2
 	numbers     = 5
 )
 
