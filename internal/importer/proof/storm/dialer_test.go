@@ -206,6 +206,11 @@ func (d *dialer) find(phone string) (ids []int64) {
 	return ids
 }
 
+// UpdateCustomFields implements importer.Sender. No lead of a storm has any.
+func (*dialer) UpdateCustomFields(context.Context, int64, string, map[string]string) importer.Answer {
+	panic("a lead without custom fields")
+}
+
 // Search implements importer.Lookup.
 func (d *dialer) Search(_ context.Context, _ string, phones []string) (map[string][]int64, error) {
 	now := d.w.now()

@@ -182,6 +182,10 @@ func (p *process) AddLead(ctx context.Context, c importer.Call) importer.Answer 
 	})
 }
 
+func (p *process) UpdateCustomFields(ctx context.Context, id int64, list string, values map[string]string) importer.Answer {
+	return p.dialer.UpdateCustomFields(ctx, id, list, values)
+}
+
 // begins holds a call that is about to be made against the promises.
 func (p *process) begins(c importer.Call) {
 	p.w.tell("%s sends %s %s", p.name, p.w.name(c.Lead.PhoneNumber), c.Duplicate)
