@@ -25,17 +25,18 @@ import (
 type fate int
 
 const (
-	answers      fate = iota // inserts and says so
-	swallows                 // inserts, the answer is lost
-	drops                    // does not insert, no answer
-	insertsLate              // the answer is lost, inserts a minute later
-	fails                    // says that it could not, provably nothing ran
-	unreachable              // no byte gets through
-	refuses                  // rejects the lead for good
-	refusesLogin             // login error
-	babbles                  // a web page
-	notFound                 // nothing is at the address
-	forbids                  // inserts, something in between keeps the answer and forbids the address
+	answers        fate = iota // inserts and says so
+	swallows                   // inserts, the answer is lost
+	drops                      // does not insert, no answer
+	insertsLate                // the answer is lost, inserts a minute later
+	insertsTooLate             // the answer is lost, inserts after the quiescence
+	fails                      // says that it could not, provably nothing ran
+	unreachable                // no byte gets through
+	refuses                    // rejects the lead for good
+	refusesLogin               // login error
+	babbles                    // a web page
+	notFound                   // nothing is at the address
+	forbids                    // inserts, something in between keeps the answer and forbids the address
 )
 
 // dialer is a small dialer in memory, on the clock of time.Now.
@@ -102,6 +103,10 @@ func (d *dialer) AddLead(_ context.Context, c importer.Call) importer.Answer {
 		return lost
 	case insertsLate:
 		time.AfterFunc(time.Minute, func() { d.insert(c) })
+		time.Sleep(timeout)
+		return lost
+	case insertsTooLate:
+		time.AfterFunc(8*time.Minute, func() { d.insert(c) })
 		time.Sleep(timeout)
 		return lost
 	case fails:
@@ -833,6 +838,31 @@ func TestAnAuditThatIsNotAnsweredIsRepeatedAndThenTold(t *testing.T) {
 				s, err := b.run(t.Context(), drop("a", 12))
 				require.NoError(t, err)
 				require.Equal(t, name == "for good", len(s.Alarms) > 0, "%v", s.Alarms)
+			})
+		})
+	}
+}
+
+func TestALeadThatCameTooLateIsToldWhateverItsRowBecame(t *testing.T) {
+	for name, second := range map[string]fate{"loaded again": answers, "refused": refuses} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := setup(t, func(c importer.Call, n int) fate {
+					switch {
+					case c.Lead.PhoneNumber == phone(11) && n == 1:
+						return insertsTooLate
+					case c.Lead.PhoneNumber == phone(11):
+						return second
+					case c.Lead.PhoneNumber == phone(12) && n <= 2: // keeps the run going
+						return drops
+					}
+					return answers
+				})
+				s, err := b.run(t.Context(), drop("a", 12))
+				require.NoError(t, err)
+				require.Len(t, s.Alarms, 1)
+				require.Contains(t, s.Alarms[0], "record 11: the dialer has this lead")
+				require.True(t, s.NeedsPerson())
 			})
 		})
 	}

@@ -95,8 +95,9 @@ type Attempts interface {
 
 // Audits lists what to look at again.
 type Audits interface {
-	// Doubtful pages through a drop's rows that succeeded after an answer was
-	// lost, by record number.
+	// Doubtful pages through a drop's rows that ended after an answer was lost,
+	// by record number, those that a person must look at left out. A row that
+	// did not succeed has lead id 0.
 	Doubtful(ctx context.Context, d Drop, after, limit int) ([]OwnLead, error)
 	// NoteRow adds a sentence to what is told of a row.
 	NoteRow(ctx context.Context, d Drop, record int, note string) error

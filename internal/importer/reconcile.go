@@ -3,13 +3,9 @@ package importer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/sethvargo/go-retry"
 )
 
 const (
@@ -271,103 +267,4 @@ func finality(err error) (Reason, bool) {
 		return "", false
 	}
 	return known.Final()
-}
-
-// audit looks once more at the rows of a finished drop whose answers had been
-// lost: two leads with one row's token are what must never be.
-func (d *delivery) audit(ctx context.Context) error {
-	for after := 0; ; {
-		var page []OwnLead
-		err := d.patiently(ctx, func(ctx context.Context) (err error) {
-			page, err = d.Ledger.Doubtful(ctx, d.drop, after, questionRows)
-			return err
-		})
-		if err != nil || len(page) == 0 {
-			return err
-		}
-		after = page[len(page)-1].Record
-		for len(page) > 0 {
-			var in inquiry
-			var batch, others []OwnLead
-			for _, o := range page {
-				if in.add(o.ListID, o.Phone) {
-					batch = append(batch, o)
-				} else {
-					others = append(others, o)
-				}
-			}
-			if err := d.auditBatch(ctx, batch, in); err != nil {
-				return err
-			}
-			page = others
-		}
-	}
-}
-
-// auditBatch searches for the batch's numbers, and again when that was not
-// answered: who cannot be audited is told of.
-func (d *delivery) auditBatch(ctx context.Context, batch []OwnLead, in inquiry) error {
-	var found map[string][]int64
-	waits := retry.WithMaxRetries(askedLongest, retry.WithCappedDuration(time.Second, retry.NewExponential(min(d.Limits.GiveUp/1000, time.Second))))
-	err := retry.Do(ctx, waits, func(ctx context.Context) (err error) {
-		found, _, err = d.search(ctx, in, nil)
-		if _, final := finality(err); final {
-			return err
-		}
-		return retry.RetryableError(err)
-	})
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	unheard := 0
-	for _, o := range batch {
-		if !slices.Contains(found[o.Phone], o.LeadID) { // it was there: the search is not to be believed
-			unheard++
-			continue
-		}
-		heard, err := d.auditRow(ctx, o, found[o.Phone])
-		if err != nil {
-			return err
-		}
-		if !heard {
-			unheard++
-		}
-	}
-	if unheard > 0 {
-		text := fmt.Sprintf("drop %d: %d leads whose answers had been lost could not be looked up once more, so that doubles of them would not show", d.drop.ID, unheard)
-		if err != nil {
-			text += ": " + err.Error()
-		}
-		d.line.alarm(text)
-	}
-	return nil
-}
-
-// auditRow looks for the row's token among the leads of its number, and tells
-// whether it could read them all.
-func (d *delivery) auditRow(ctx context.Context, o OwnLead, leads []int64) (heard bool, err error) {
-	if len(leads) < 2 {
-		return true, nil
-	}
-	heard = true
-	var twice []string
-	for _, id := range leads {
-		token, err := d.token(ctx, id)
-		switch {
-		case ctx.Err() != nil:
-			return false, context.Cause(ctx)
-		case err != nil:
-			heard = false
-		case d.Keys.Owns(token, o.Feed, o.SHA256, o.Record):
-			twice = append(twice, strconv.FormatInt(id, 10))
-		}
-	}
-	if len(twice) < 2 {
-		return heard, nil
-	}
-	note := "the dialer has this lead twice: " + strings.Join(twice, ", ")
-	d.line.alarm(fmt.Sprintf("drop %d, record %d: %s", d.drop.ID, o.Record, note))
-	return heard, d.patiently(ctx, func(ctx context.Context) error {
-		return d.Ledger.NoteRow(ctx, d.drop, o.Record, note)
-	})
 }

@@ -143,11 +143,12 @@ func (l *Ledger) Ours(ctx context.Context, dialer, listID string, limit int) ([]
 // Doubtful implements importer.Audits.
 func (l *Ledger) Doubtful(ctx context.Context, d importer.Drop, after, limit int) ([]importer.OwnLead, error) {
 	const query = `
-		SELECT d.id, d.sha256, d.feed, r.record, r.lead_id, r.attempt, w.lead
+		SELECT d.id, d.sha256, d.feed, r.record, coalesce(r.lead_id, 0), r.attempt, w.lead
 		FROM drops d
 		JOIN rows r ON r.month = d.month AND r.drop_id = d.id
 		JOIN row_data w ON w.month = r.month AND w.drop_id = r.drop_id AND w.record = r.record
-		WHERE d.id = $1 AND r.month = $2 AND r.record > $3 AND r.state = 'succeeded' AND r.lost > 0
+		WHERE d.id = $1 AND r.month = $2 AND r.record > $3 AND r.lost > 0
+			AND r.state IN ('succeeded', 'rejected', 'failed', 'duplicate')
 		ORDER BY r.record LIMIT $4`
 	return l.ownLeads(ctx, query, d.ID, d.Month, after, limit)
 }

@@ -225,7 +225,8 @@ func (f *Fake) Doubtful(_ context.Context, drop importer.Drop, after, limit int)
 	d := f.drop(drop.ID)
 	for _, record := range d.sorted() {
 		r := d.rows[record]
-		if record > after && r.state == importer.Succeeded && r.lost > 0 && len(own) < limit {
+		ended := r.state.Outcome() != importer.OutcomePending && r.state != importer.Review
+		if record > after && ended && r.lost > 0 && len(own) < limit {
 			own = append(own, d.own(r))
 		}
 	}

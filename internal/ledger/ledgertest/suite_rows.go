@@ -148,24 +148,28 @@ var rowPromises = []promise{
 		require.NoError(t, err)
 		require.Empty(t, none)
 	}},
-	{"doubtful rows succeeded after an answer was lost", func(t *testing.T, l importer.Ledger) {
+	{"doubtful rows ended after an answer was lost", func(t *testing.T, l importer.Ledger) {
 		w := begin(t, l, "acme", "a")
-		w.record("ann", "bob", "cid", "dan")
-		w.arm(0, 1, 2, 3, 4)
-		for r := 1; r <= 3; r++ {
+		w.record("ann", "bob", "cid", "dan", "eve", "fay")
+		w.arm(0, 1, 2, 3, 4, 5, 6)
+		for _, r := range []int{1, 2, 3, 5, 6} {
 			require.Empty(t, w.settle(importer.Settlement{Record: r, Attempt: 1, From: importer.Armed, To: importer.Unknown, Reason: "timeout", Lost: true}))
 		}
 		for _, r := range []int{1, 3} {
 			require.Empty(t, w.settle(importer.Settlement{Record: r, Attempt: 1, From: importer.Unknown, To: importer.Succeeded, Reason: importer.ReasonReconciled, LeadID: int64(r)}))
 		}
 		w.move(4, importer.Armed, importer.Succeeded, importer.ReasonAdded)
+		w.move(5, importer.Unknown, importer.Failed, importer.ReasonAttemptsExhausted)
+		w.move(6, importer.Unknown, importer.Review, importer.ReasonUnproven)
 		page, err := l.Doubtful(t.Context(), w.d, 0, 1)
 		require.NoError(t, err)
 		require.Equal(t, []importer.OwnLead{{Drop: w.d.ID, SHA256: w.d.SHA256, Feed: "acme", Record: 1, LeadID: 1, Phone: "3055550101", ListID: "101", Attempt: 1}}, page)
 		page, err = l.Doubtful(t.Context(), w.d, 1, 10)
 		require.NoError(t, err)
-		require.Len(t, page, 1)
+		require.Len(t, page, 2)
 		require.Equal(t, 3, page[0].Record)
+		require.Equal(t, 5, page[1].Record)
+		require.Zero(t, page[1].LeadID)
 	}},
 	{"a note does not move its row", func(t *testing.T, l importer.Ledger) {
 		w := begin(t, l, "acme", "a")
