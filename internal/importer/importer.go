@@ -78,6 +78,7 @@ type Ledger interface {
 	Drops
 	Claims
 	Attempts
+	Retries
 	Audits
 	Slots
 }
@@ -163,6 +164,7 @@ type run struct {
 	holder   int64
 	line     *line
 	onlyLost bool
+	resend   bool // rows that cannot be proven absent are sent again, a person has said so
 	summary  Summary
 }
 
@@ -300,7 +302,12 @@ func (r *run) work(ctx context.Context, d Drop, in *Incoming) error {
 	if already {
 		return r.alreadyImported(ctx, d)
 	}
-	err = r.deliver(ctx, &d, in)
+	return r.bring(ctx, d, in)
+}
+
+// bring takes a leased drop as far as it gets and gives the lease back.
+func (r *run) bring(ctx context.Context, d Drop, in *Incoming) error {
+	err := r.deliver(ctx, &d, in)
 	to, why := DropDone, ""
 	var hold *HoldError
 	var unreadable *UnreadableError

@@ -57,7 +57,7 @@ func (d *delivery) questions(ctx context.Context) (batch []*item, in inquiry, er
 			d.done <- settling{it: it, s: Settlement{Record: it.Record, Attempt: it.Attempt, From: Armed, To: Unknown, Lost: true}}
 			continue
 		case it != nil && d.Limits.TokenField == "":
-			d.done <- d.conclude(it, Review, ReasonNoToken)
+			d.giveUp(it, ReasonNoToken)
 			continue
 		case it != nil && (it.among != 0 && len(batch) >= it.among || !in.add(it.Lead.ListID, it.Lead.PhoneNumber)):
 			others = append(others, it)
@@ -190,7 +190,7 @@ func (d *delivery) askAgain(it *item) {
 		it.asks++
 	}
 	if it.asks >= askedLongest {
-		d.done <- d.conclude(it, Review, ReasonUnproven)
+		d.giveUp(it, ReasonUnproven)
 		return
 	}
 	it.due = now + pause(&it.patience, min(d.Limits.Quiescence/100, time.Second))

@@ -159,11 +159,7 @@ func (l *Ledger) dropRejects(ctx context.Context, d importer.Drop, states []impo
 		WHERE r.month = $1 AND r.drop_id = $2 AND (r.state = ANY ($3::text[]::row_state[])
 			OR $4 AND r.state = 'succeeded' AND r.reason <> $5 AND r.note <> '')
 		ORDER BY r.record`
-	names := make([]string, len(states))
-	for i, s := range states {
-		names[i] = string(s)
-	}
-	rows, err := l.pool.Query(ctx, query, d.Month, d.ID, names, incomplete, string(importer.ReasonAdded))
+	rows, err := l.pool.Query(ctx, query, d.Month, d.ID, stateNames(states), incomplete, string(importer.ReasonAdded))
 	if err != nil {
 		return classify(ctx, err)
 	}
@@ -174,4 +170,13 @@ func (l *Ledger) dropRejects(ctx context.Context, d importer.Drop, states []impo
 		return give(rej)
 	})
 	return classify(ctx, err)
+}
+
+// stateNames are states as PostgreSQL's row_state takes them.
+func stateNames(states []importer.State) []string {
+	names := make([]string, len(states))
+	for i, s := range states {
+		names[i] = string(s)
+	}
+	return names
 }

@@ -28,20 +28,13 @@ func (f *Fake) Record(_ context.Context, drop importer.Drop, _, holder int64, fi
 	if first == 0 {
 		d.Header = drop.Header
 	}
-	now := time.Now()
 	for _, n := range rows {
 		r := &fakeRow{NewRow: n, state: importer.Pending}
-		me := importer.RowRef{Drop: d.ID, Record: n.Record}
-		held, taken := f.claims[n.Claim]
-		switch {
-		case n.Refusal != nil:
+		if n.Refusal != nil {
 			r.state, r.reason, r.note = importer.Invalid, n.Refusal.Reason, n.Refusal.Detail
 			r.Claim = importer.ClaimKey{}
-		case n.Claim == importer.ClaimKey{}:
-		case taken && (window == 0 || !held.at.Add(window).Before(now) || f.mayYetCount(held.RowRef)):
-			r.state, r.reason, r.dup = importer.Duplicate, importer.ReasonAlreadyLoaded, held.RowRef
-		default:
-			f.claims[n.Claim] = fakeClaim{me, now}
+		} else {
+			f.claim(d, r, window)
 		}
 		d.rows[n.Record] = r
 		out = append(out, importer.Recorded{Record: n.Record, State: r.state})
@@ -49,6 +42,19 @@ func (f *Fake) Record(_ context.Context, drop importer.Drop, _, holder int64, fi
 	d.Recorded, d.Complete, d.Skipped = first+len(rows), last, drop.Skipped
 	d.State, d.Why, d.Finished = importer.DropImporting, "", time.Time{}
 	return out, nil
+}
+
+// claim takes a pending row's claim, or makes it a duplicate of who holds it.
+func (f *Fake) claim(d *fakeDrop, r *fakeRow, window time.Duration) {
+	now := time.Now()
+	held, taken := f.claims[r.Claim]
+	switch {
+	case r.Claim == importer.ClaimKey{}:
+	case taken && (window == 0 || !held.at.Add(window).Before(now) || f.mayYetCount(held.RowRef)):
+		r.state, r.reason, r.dup = importer.Duplicate, importer.ReasonAlreadyLoaded, held.RowRef
+	default:
+		f.claims[r.Claim] = fakeClaim{importer.RowRef{Drop: d.ID, Record: r.Record}, now}
+	}
 }
 
 // mayYetCount tells whether a row may still be sent, or be at the dialer
@@ -200,6 +206,34 @@ func (f *Fake) repoint(key importer.ClaimKey, from, to importer.RowRef) {
 			}
 		}
 	}
+}
+
+// Retry implements importer.Retries.
+func (f *Fake) Retry(_ context.Context, drop importer.Drop, holder int64, from []importer.State, after, limit int, window time.Duration) (last int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d := f.drop(drop.ID)
+	if d.holder != holder {
+		return 0, importer.ErrLeaseLost
+	}
+	for _, record := range d.sorted() {
+		r := d.rows[record]
+		if record <= after || limit == 0 || !slices.Contains(from, r.state) {
+			continue
+		}
+		last, limit = record, limit-1
+		review := r.state == importer.Review
+		r.state, r.reason, r.note, r.lost = importer.Pending, "", "", min(r.lost, 1)
+		if review {
+			r.state = importer.Unknown
+		} else {
+			f.claim(d, r, window)
+		}
+		if r.state != importer.Duplicate && d.State == importer.DropDone {
+			d.State, d.Finished = importer.DropImporting, time.Time{}
+		}
+	}
+	return last, nil
 }
 
 // Ours implements importer.Attempts.

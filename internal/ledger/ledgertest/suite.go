@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) importer.Ledger) {
 		{"arm", armPromises},
 		{"settle", settlePromises},
 		{"release", releasePromises},
+		{"retry", retryPromises},
 		{"drops", dropPromises},
 		{"forget", forgetPromises},
 		{"rows", rowPromises},

@@ -1,0 +1,87 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Retry gives the rows of a feed's drops that ended in one of the outcomes,
+// ERROR or REVIEW, another chance, and carries those drops to their end. A row
+// that waits for a person is asked about first and sent again only when it is
+// proven absent, or with resend also when that stays unproven: the dialer's own
+// duplicate check is then all that stands guard. Killed anywhere, the feed's
+// next start goes on, without resend.
+func (im *Importer) Retry(ctx context.Context, feed Feed, drops []int64, outcomes []Outcome, resend bool) (Summary, error) {
+	var from []State
+	for _, s := range []State{Rejected, Failed, Review} {
+		for _, o := range outcomes {
+			if s.Outcome() == o {
+				from = append(from, s)
+			}
+		}
+	}
+	return im.carry(ctx, feed, "retry", func(ctx context.Context, r *run) error {
+		r.resend = resend
+		var failed error // files' faults, which keep no other drop back
+		for _, id := range drops {
+			err := r.retryDrop(ctx, id, from)
+			var unreadable *UnreadableError
+			if err != nil && !errors.As(err, &unreadable) {
+				return errors.Join(failed, err)
+			}
+			failed = errors.Join(failed, err)
+		}
+		return failed
+	})
+}
+
+func (r *run) retryDrop(ctx context.Context, id int64, from []State) error {
+	d, err := r.lease(ctx, id)
+	if err != nil {
+		return err
+	}
+	if d.State != DropDone && d.State != DropImporting { // it has no rows
+		return r.leaveLease(ctx, d, d.State, d.Why)
+	}
+	if err := r.retryRows(ctx, d, from); err != nil {
+		return errors.Join(err, r.leaveLease(ctx, d, d.State, d.Why))
+	}
+	in, err := r.Reopen(d) // read only if the drop is not recorded to its end
+	if err != nil {
+		return errors.Join(fmt.Errorf("drop %d (%s) cannot be resumed: %w", d.ID, d.Name, err), r.leave(ctx, d, DropImporting, ""))
+	}
+	return r.bring(ctx, d, &in)
+}
+
+func (r *run) retryRows(ctx context.Context, d Drop, from []State) error {
+	err := r.patiently(ctx, func(ctx context.Context) error {
+		return r.Ledger.JoinDrop(ctx, r.id, d, false)
+	})
+	for after, more := 0, true; more && err == nil; more = after > 0 {
+		err = r.patiently(ctx, func(ctx context.Context) error {
+			last, err := r.Ledger.Retry(ctx, d, r.holder, from, after, batchRows, r.feed.Window)
+			if err == nil {
+				after = last
+			}
+			return err
+		})
+	}
+	return err
+}
+
+// giveUp ends the questions about a row without a proof: it is a person's now.
+// Where a person has decided already, it is sent again as soon as its lost call
+// can take effect no more, unless the dialer's duplicate check has met a lead
+// that may be this one.
+func (d *delivery) giveUp(it *item, why Reason) {
+	switch {
+	case !d.resend || it.refused || it.Lost+it.notRun >= maxAttempts:
+		d.done <- d.conclude(it, Review, why)
+	case d.Clock() <= it.quiet:
+		it.due = it.quiet + 1
+		d.asked.push(it)
+	default:
+		d.done <- d.conclude(it, Pending, "")
+	}
+}
