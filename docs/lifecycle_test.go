@@ -380,3 +380,43 @@ func TestClaimsAreReleasedAsToldToTheDuplicate(t *testing.T) {
 		require.Equal(t, want, b.state(t), "the first row ended as %s", end)
 	}
 }
+
+func TestLedgerRetriesWhatIsDrawn(t *testing.T) {
+	t.Parallel()
+	drawn := map[edge]bool{}
+	for e := range drawing(t) {
+		if e.to != "" && slices.Contains([]importer.State{importer.Rejected, importer.Failed, importer.Review}, e.from) {
+			drawn[e] = true
+		}
+	}
+	granted := map[edge]bool{}
+	for _, end := range states(t) {
+		for _, claimed := range []bool{false, true} {
+			b := newBench(t, newRow())
+			switch end {
+			case importer.Pending, importer.Invalid:
+				continue
+			case importer.Unknown, importer.Review:
+				b.bring(t, importer.Unknown)
+			default:
+				b.bring(t, importer.Armed)
+			}
+			if end != importer.Armed && end != importer.Unknown {
+				from := importer.Armed
+				if end == importer.Review {
+					from = importer.Unknown
+				}
+				require.True(t, b.grants(t, holder, from, end))
+			}
+			if claimed {
+				b.record(t, "tuesday.csv", newRow())
+			}
+			_, err := b.Retry(t.Context(), b.drop, holder, states(t), 0, 1, 0)
+			require.NoError(t, err)
+			if to := b.state(t); to != end {
+				granted[edge{end, to}] = true
+			}
+		}
+	}
+	require.Equal(t, drawn, granted)
+}

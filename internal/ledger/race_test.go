@@ -85,6 +85,24 @@ func TestNoInterleavingStrandsALead(t *testing.T) {
 				return err
 			}}
 		}},
+		{"retried while others record and refuse it", func(t *testing.T, a, b *work, lead int) []func() error {
+			retry := func(w *work) func() error {
+				return func() error {
+					_, err := w.Retry(t.Context(), w.d, w.holder, []importer.State{importer.Rejected}, 0, 10, 0)
+					return err
+				}
+			}
+			a.recorded(t, -lead, lead).armed(t, 1)
+			_, err := a.settle(t.Context(), importer.Rejected, 1)
+			require.NoError(t, err)
+			b.recorded(t, -lead).armed(t, 1)
+			refuse := func() error {
+				_, err := b.settle(t.Context(), importer.Rejected, 1)
+				return err
+			}
+			c := begin(t, a.Ledger, "delta")
+			return []func() error{retry(a), retry(a), refuse, record(c, -lead)}
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -218,7 +218,8 @@ func (f *Fake) Retry(_ context.Context, drop importer.Drop, holder int64, from [
 	}
 	for _, record := range d.sorted() {
 		r := d.rows[record]
-		if record <= after || limit == 0 || !slices.Contains(from, r.state) {
+		retried := r.state == importer.Rejected || r.state == importer.Failed || r.state == importer.Review
+		if record <= after || limit == 0 || !retried || !slices.Contains(from, r.state) {
 			continue
 		}
 		last, limit = record, limit-1

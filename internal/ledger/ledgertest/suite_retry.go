@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"importer/internal/importer"
+	"importer/internal/lead"
 )
 
 // ended are the states from which a row may get another chance.
@@ -162,6 +163,19 @@ var retryPromises = []promise{
 				count(importer.Succeeded, importer.ReasonAdded): 1, count(importer.Armed, ""): 1,
 			})
 		}
+	}},
+	{"no row moves that is at the dialer, on its way, or no lead", func(t *testing.T, l importer.Ledger) {
+		w := begin(t, l, "acme", "a")
+		bad := newRow(6, "")
+		bad.Refusal = &lead.Refusal{Reason: "bad"}
+		w.batch(0, append(newRows(1, "a", "b", "c", "d", "a"), bad), true, 0)
+		w.deliver(importer.Succeeded, importer.ReasonAdded, 1)
+		w.deliver(importer.Duplicate, importer.ReasonDialerDuplicate, 2)
+		w.deliver(importer.Unknown, "timeout", 3)
+		w.arm(0, 4)
+		before := w.tally()
+		w.retry(allStates...)
+		w.is(before)
 	}},
 	{"only who holds the drop retries its rows", func(t *testing.T, l importer.Ledger) {
 		w := begin(t, l, "acme", "a")

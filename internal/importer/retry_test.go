@@ -1,0 +1,192 @@
+package importer_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"importer/internal/importer"
+)
+
+// retry retries the first drop's rows with both outcomes.
+func (b *bench) retry(ctx context.Context, resend bool) (importer.Summary, error) {
+	return b.importer.Retry(ctx, b.feed, []int64{1}, []importer.Outcome{importer.OutcomeError, importer.OutcomeReview}, resend)
+}
+
+// reviewed imports 14 rows of which 4 end in review, since their calls met a
+// fate without an answer and lookups are not answered.
+func reviewed(t *testing.T, f fate) *bench {
+	t.Helper()
+	b := setup(t, first(f))
+	b.dialer.searches = func() error { return errors.New("not answered") }
+	s, err := b.run(t.Context(), drop("a", 14))
+	require.NoError(t, err)
+	require.Equal(t, 4, s.Outcomes()[importer.OutcomeReview])
+	return b
+}
+
+func TestRefusedRowsAreSentAgainByARetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, first(refuses))
+		s, err := b.run(t.Context(), drop("a", 14))
+		require.NoError(t, err)
+		require.Equal(t, 4, s.Outcomes()[importer.OutcomeError])
+
+		s, err = b.retry(t.Context(), false)
+		require.NoError(t, err)
+		require.Equal(t, 14, s.Outcomes()[importer.OutcomeSuccess])
+		require.Equal(t, 4, s.Calls)
+		require.Equal(t, importer.DropDone, s.Drops[0].Drop.State)
+		b.requireOnce(t, 14)
+
+		s, err = b.retry(t.Context(), true)
+		require.NoError(t, err)
+		require.Zero(t, s.Calls, "nothing is left to retry")
+		require.Equal(t, 14, s.Outcomes()[importer.OutcomeSuccess])
+	})
+}
+
+func TestARetryOfOneOutcomeLeavesTheOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := reviewed(t, drops)
+		s, err := b.importer.Retry(t.Context(), b.feed, []int64{1}, []importer.Outcome{importer.OutcomeError}, false)
+		require.NoError(t, err)
+		require.Equal(t, 4, s.Outcomes()[importer.OutcomeReview])
+		require.Zero(t, s.Calls)
+	})
+}
+
+func TestARetriedReviewIsFoundWhereItIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := reviewed(t, swallows)
+		b.dialer.searches = nil
+		s, err := b.retry(t.Context(), false)
+		require.NoError(t, err)
+		require.Equal(t, 4, s.Counts()[importer.StateReason{State: importer.Succeeded, Reason: importer.ReasonReconciled}])
+		require.Zero(t, s.Calls)
+		b.requireOnce(t, 14)
+	})
+}
+
+func TestARetriedReviewIsSentAgainWhereItIsProvenAbsent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := reviewed(t, drops)
+		b.dialer.searches = nil
+		s, err := b.retry(t.Context(), false)
+		require.NoError(t, err)
+		require.Equal(t, 14, s.Outcomes()[importer.OutcomeSuccess])
+		require.Equal(t, 4, s.Calls)
+		b.requireOnce(t, 14)
+	})
+}
+
+func TestAReviewThatStaysUnprovenIsSentAgainOnlyWhenAPersonSaysSo(t *testing.T) {
+	for name, f := range map[string]fate{"absent": drops, "there": swallows} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := reviewed(t, f)
+				s, err := b.retry(t.Context(), false)
+				require.NoError(t, err)
+				require.Equal(t, 4, s.Outcomes()[importer.OutcomeReview])
+				require.Zero(t, s.Calls)
+
+				s, err = b.retry(t.Context(), true)
+				require.NoError(t, err)
+				require.Equal(t, 4, s.Calls)
+				b.requireOnce(t, 14)
+				if f == drops {
+					require.Equal(t, 14, s.Outcomes()[importer.OutcomeSuccess])
+					return
+				}
+				// The dialer's own check has met leads that nobody could read.
+				require.Equal(t, 4, s.Counts()[importer.StateReason{State: importer.Review, Reason: importer.ReasonUnproven}])
+			})
+		})
+	}
+}
+
+func TestAResendWithoutTokensWaitsUntilTheLostCallCanTakeEffectNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, first(insertsLate))
+		b.importer.Limits.TokenField = ""
+		s, err := b.run(t.Context(), drop("a", 14))
+		require.NoError(t, err)
+		require.Equal(t, 4, s.Counts()[importer.StateReason{State: importer.Review, Reason: importer.ReasonNoToken}])
+
+		s, err = b.retry(t.Context(), true)
+		require.NoError(t, err)
+		require.Equal(t, 4, s.Calls)
+		b.requireOnce(t, 14)
+		require.Equal(t, 4, s.Counts()[importer.StateReason{State: importer.Review, Reason: importer.ReasonNoToken}], "the dialer has them, whose they are nobody can tell")
+	})
+}
+
+func TestAResendIsGivenUpLikeAnyRow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c importer.Call, _ int) fate {
+			if c.Lead.PhoneNumber == phone(14) {
+				return drops
+			}
+			return answers
+		})
+		b.dialer.searches = func() error { return errors.New("not answered") }
+		_, err := b.run(t.Context(), drop("a", 14))
+		require.NoError(t, err)
+		s, err := b.retry(t.Context(), true)
+		require.NoError(t, err)
+		require.Equal(t, 1, s.Outcomes()[importer.OutcomeReview])
+		require.Equal(t, 4, s.Calls, "with the one that was lost, five")
+	})
+}
+
+func TestAGivenUpRowIsTriedAsOftenAgainAndStillGuarded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		unguarded := 0
+		b := setup(t, func(c importer.Call, n int) fate {
+			if n > 1 && c.Duplicate != "DUPLIST" {
+				unguarded++
+			}
+			if c.Lead.PhoneNumber == phone(5) && n < 8 {
+				return drops
+			}
+			return answers
+		})
+		s, err := b.run(t.Context(), drop("a", 20))
+		require.NoError(t, err)
+		require.Equal(t, 1, s.Counts()[importer.StateReason{State: importer.Failed, Reason: importer.ReasonAttemptsExhausted}])
+		s, err = b.retry(t.Context(), false)
+		require.NoError(t, err)
+		require.Equal(t, 20, s.Outcomes()[importer.OutcomeSuccess])
+		require.Equal(t, 8, b.dialer.calls[phone(5)])
+		require.Zero(t, unguarded)
+		b.requireOnce(t, 20)
+	})
+}
+
+func TestAnInterruptedRetryIsTakenUpByTheFeedsNextStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c importer.Call, n int) fate {
+			if n == 1 && c.Lead.PhoneNumber > phone(10) {
+				return refuses
+			}
+			return answers
+		})
+		_, err := b.run(t.Context(), drop("a", 500))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		s, err := b.retry(ctx, false)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Positive(t, s.Pending())
+		require.Equal(t, importer.DropImporting, s.Drops[0].Drop.State)
+
+		s, err = b.run(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 500, s.Outcomes()[importer.OutcomeSuccess])
+		b.requireOnce(t, 500)
+	})
+}
