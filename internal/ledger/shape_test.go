@@ -76,13 +76,14 @@ func TestNoIndexHoldsAColumnThatChanges(t *testing.T) {
 		CROSS JOIN LATERAL unnest(i.indkey) AS k (attnum)
 		LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum > 0
 		WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname IN ('rows', 'row_data', 'attempts', 'claims')`
+	// The content of a row never changes, whatever its index is of.
 	require.Equal(t, []string{
 		"attempts.attempt", "attempts.drop_id", "attempts.month", "attempts.record",
 		"claims.key",
-		"row_data.drop_id", "row_data.month", "row_data.record",
+		"row_data.drop_id", "row_data.expression", "row_data.month", "row_data.record",
 		"rows.claim", "rows.drop_id", "rows.month", "rows.record",
 	}, ask[[]string](t, conn, query))
-	const partial = `SELECT count(*)::int FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid WHERE i.indpred IS NOT NULL AND c.relname LIKE 'row%'`
+	const partial = `SELECT count(*)::int FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid WHERE i.indpred IS NOT NULL AND c.relname ~ '^rows(_|$)'`
 	require.Zero(t, ask[int](t, conn, partial), "the columns of a condition count as indexed")
 }
 
