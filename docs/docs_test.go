@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"importer/internal/nonagent"
 )
 
 // sources parses a package's files, its tests left out.
@@ -136,4 +138,9 @@ func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
 		}
 	}
 	require.NotZero(t, links)
+}
+
+func TestREADMENamesTheFunctionsThatAreCalled(t *testing.T) {
+	t.Parallel()
+	require.Contains(t, read(t, "../README.md"), "| Allowed API Functions | `"+strings.Join(nonagent.Functions(), " ")+"`")
 }

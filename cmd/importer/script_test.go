@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -241,6 +242,30 @@ var dialerVerbs = map[string]func(ts *testscript.TestScript, b *bench, args []st
 	},
 	// dnc PHONE: the number is on its do-not-call list.
 	"dnc": func(_ *testscript.TestScript, b *bench, args []string) { b.dialer.AddDNC("SYSTEM_INTERNAL", args[0]) },
+	// user [functions=A,B] [modify_leads=N]: the API user, with all rights but these.
+	"user": func(ts *testscript.TestScript, b *bench, args []string) {
+		u := dialersim.APIUser("importer", dialerPassword)
+		for _, arg := range args {
+			switch key, value, _ := strings.Cut(arg, "="); key {
+			case "functions":
+				u.Functions = strings.Split(value, ",")
+			case "modify_leads":
+				u.ModifyLeads = number(ts, value)
+			default:
+				ts.Fatalf("a user has no %s here", key)
+			}
+		}
+		b.dialer.SetUser(u)
+	},
+	// hopper PHONE: a lead that somebody else has added and put into the hopper.
+	"hopper": func(ts *testscript.TestScript, b *bench, args []string) {
+		resp, err := http.PostForm(b.dialer.URL(), url.Values{
+			"user": {"importer"}, "pass": {dialerPassword}, "source": {"script"}, "function": {"add_lead"},
+			"phone_number": {args[0]}, "list_id": {"101"}, "state": {"FL"}, "add_to_hopper": {"Y"}, "hopper_priority": {"5"},
+		})
+		ts.Check(err)
+		ts.Check(resp.Body.Close())
+	},
 	// level N: the API user's level.
 	"level": func(ts *testscript.TestScript, b *bench, args []string) {
 		u := dialersim.APIUser("importer", dialerPassword)

@@ -88,8 +88,8 @@ type Attempts interface {
 	// call its answer lost before the call has ended. calls is added to the run's count.
 	Settle(ctx context.Context, d Drop, run, holder int64, calls int, s []Settlement) ([]int, error)
 	// Ours lists, of each of the latest drops that have a lead in a dialer's
-	// list by the dialer's word, the first one, up to limit, the newest drop
-	// first: leads that lookups may count on.
+	// list, or (empty) in any of its lists, by the dialer's word, the first one,
+	// up to limit, the newest drop first: leads that lookups may count on.
 	Ours(ctx context.Context, dialer, listID string, limit int) ([]OwnLead, error)
 }
 

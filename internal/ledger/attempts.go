@@ -133,7 +133,7 @@ func (l *Ledger) Ours(ctx context.Context, dialer, listID string, limit int) ([]
 		FROM (SELECT id, month, sha256, feed FROM drops WHERE dialer = $1 ORDER BY id DESC LIMIT 100) d, LATERAL (
 			SELECT r.record, r.lead_id, r.attempt, w.lead
 			FROM rows r JOIN row_data w USING (month, drop_id, record)
-			WHERE r.month = d.month AND r.drop_id = d.id AND r.state = 'succeeded' AND w.lead ->> 'list_id' = $2
+			WHERE r.month = d.month AND r.drop_id = d.id AND r.state = 'succeeded' AND ($2 = '' OR w.lead ->> 'list_id' = $2)
 			ORDER BY r.record LIMIT 1
 		) o
 		ORDER BY d.id DESC LIMIT $3`

@@ -3,6 +3,7 @@ package nonagent
 import (
 	"context"
 	"errors"
+	"net/http/httptrace"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,12 @@ type Version struct {
 	TimeZone string        // its offset from UTC in hours without summer time, such as -5.00
 	Offset   string        // its offset now
 	Latency  time.Duration // of this call
+	// Connect is how long the network took to set up the call's connection: one
+	// way there and back. 0: an open one was used again.
+	Connect time.Duration
+	// Answer is how long the first byte of the answer was waited for once the
+	// request was out: one way there and back, and the dialer's own time.
+	Answer time.Duration
 }
 
 // Version asks for the API's version. The dialer does not look at the login
@@ -24,12 +31,14 @@ func (c *Client) Version(ctx context.Context) (Version, error) {
 	f := &form{}
 	f.add("function", "version")
 	f.add("source", c.source)
+	var w stopwatch
 	started := time.Now()
-	rows, _, err := c.ask(ctx, "version", f)
+	rows, _, err := c.ask(httptrace.WithClientTrace(ctx, w.trace()), "version", f)
 	if err != nil {
 		return Version{}, err
 	}
 	v := Version{Latency: time.Since(started)}
+	v.Connect, v.Answer = w.read()
 	values := map[string]string{}
 	if len(rows) == 1 {
 		for cell := range strings.SplitSeq(rows[0], "|") {

@@ -139,7 +139,7 @@ func stopLine(l line, function, user string) (finding, bool) {
 	case isPhrase(s, "auth USER DOES NOT HAVE PERMISSION TO USE THIS FUNCTION"):
 		return stop(ReasonFunctionNotAllowed, "the API user may not call "+function+": add it to the user's allowed API functions")
 	case strings.HasPrefix(s, function+" USER DOES NOT HAVE PERMISSION"):
-		return stop(ReasonNotPermitted, "the API user's rights do not reach for "+function+": it needs level 8, API access, and the rights to modify leads and lists and to view reports")
+		return stop(ReasonNotPermitted, "the API user's rights do not reach for "+function+": it needs "+needs(function)+" in its user settings")
 	case strings.HasPrefix(s, function+" NOT AN ALLOWED LIST ID"):
 		return stop(ReasonListNotAllowed, "the API user's group is limited to lists of its campaigns, and this list is none of them")
 	case isPhrase(s, function+" NOT A DEFINED LIST ID, LIST EXISTS CHECK ENABLED"):
@@ -150,6 +150,26 @@ func stopLine(l line, function, user string) (finding, bool) {
 		return stop(ReasonNotTheAPI, "this is the Agent API: /agc/api.php drives an agent's screen; use .../vicidial/non_agent_api.php")
 	}
 	return finding{}, false
+}
+
+// rights are the user settings that a function asks for besides level 8 and
+// Agent API Access.
+var rights = map[string]string{
+	"add_lead":        "Modify Leads = 1 to 4",
+	"update_lead":     "Modify Leads = 1 to 4",
+	"lead_field_info": "Modify Leads = 1 to 4",
+	"lead_search":     "Modify Leads = 1 to 4", // 5 would do for this function alone
+	"list_info":       "Modify Lists = 1",
+	"campaigns_list":  "View Reports = 1",
+	"hopper_list":     "View Reports = 1",
+}
+
+func needs(function string) string {
+	needed := "User Level 8, Agent API Access = 1"
+	if right := rights[function]; right != "" {
+		needed += " and " + right
+	}
+	return needed
 }
 
 // quotedIP is the address that the dialer saw us come from, if it is one.

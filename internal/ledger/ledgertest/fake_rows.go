@@ -244,7 +244,8 @@ func (f *Fake) Ours(_ context.Context, dialer, listID string, limit int) (own []
 	for _, d := range slices.Backward(f.drops) {
 		for _, record := range d.sorted() {
 			r := d.rows[record]
-			if d.Dialer == dialer && r.state == importer.Succeeded && r.Lead.ListID == listID && len(own) < limit {
+			inList := listID == "" || r.Lead.ListID == listID
+			if d.Dialer == dialer && r.state == importer.Succeeded && inList && len(own) < limit {
 				own = append(own, d.own(r))
 				break
 			}
