@@ -62,7 +62,7 @@ func (a *app) find(ctx context.Context, text string) error {
 		return usageError{errors.New("that is no phone number: it has fewer than 6 digits")}
 	}
 	var numbers []lead.Lead
-	var readAs []report.Number
+	readAs := []report.Number{}
 	for _, region := range a.regions() {
 		rules := lead.Rules{Region: region, ListID: "999"} // any list: only the number counts
 		l, _, refusal := rules.Clean(lead.Lead{PhoneNumber: text})
