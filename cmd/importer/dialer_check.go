@@ -72,9 +72,9 @@ func (q *inquiry) ask(what string, ask func() error) error {
 	}
 	q.questions = append(q.questions, note)
 	// A refused login, for example: ten of them lock the account.
-	var final importer.FinalError
-	if errors.As(err, &final) {
-		_, q.over = final.Final()
+	var known importer.LookupError
+	if errors.As(err, &known) {
+		_, q.over = known.Final()
 	}
 	return err
 }

@@ -257,8 +257,8 @@ var dialerVerbs = map[string]func(ts *testscript.TestScript, b *bench, args []st
 		}
 		b.dialer.SetUser(u)
 	},
-	// hopper PHONE: a lead that somebody else has added and put into the hopper.
-	"hopper": func(ts *testscript.TestScript, b *bench, args []string) {
+	// waiting PHONE: a lead that somebody else has added and put into the hopper.
+	"waiting": func(ts *testscript.TestScript, b *bench, args []string) {
 		resp, err := http.PostForm(b.dialer.URL(), url.Values{
 			"user": {"importer"}, "pass": {dialerPassword}, "source": {"script"}, "function": {"add_lead"},
 			"phone_number": {args[0]}, "list_id": {"101"}, "state": {"FL"}, "add_to_hopper": {"Y"}, "hopper_priority": {"5"},

@@ -104,8 +104,10 @@ func TestARefusedLoginIsTriedOnceForAllRights(t *testing.T) {
 	sim, c := simulated(t, dialersim.Options{})
 	sim.SetUser(dialersim.APIUser("importer", "another"))
 	_, err := c.Excess(t.Context())
-	var final importer.FinalError
-	require.ErrorAs(t, err, &final)
+	var known importer.LookupError
+	require.ErrorAs(t, err, &known)
+	_, final := known.Final()
+	require.True(t, final)
 	require.Equal(t, 1, sim.Calls(""))
 }
 

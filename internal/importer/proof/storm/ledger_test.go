@@ -82,6 +82,10 @@ func (p *process) Settle(ctx context.Context, d importer.Drop, run, holder int64
 	})
 }
 
+func (p *process) Retry(ctx context.Context, d importer.Drop, holder int64, from []importer.State, after, limit int, window time.Duration) (int, error) {
+	return book(p, "retry", func() (int, error) { return p.ledger.Retry(ctx, d, holder, from, after, limit, window) })
+}
+
 func (p *process) Ours(ctx context.Context, dialer, list string, limit int) ([]importer.OwnLead, error) {
 	return book(p, "ours", func() ([]importer.OwnLead, error) { return p.ledger.Ours(ctx, dialer, list, limit) })
 }
