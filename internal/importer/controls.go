@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"importer/internal/crashpoint"
 )
 
 // controlRows is how many leads known to be there each lead_search carries
@@ -112,6 +114,7 @@ func (d *delivery) touch(ctx context.Context, lead int64, token string) error {
 		return d.Dialer.Touch(ctx, lead, d.Limits.TokenField, token)
 	})
 	if err == nil {
+		crashpoint.Reach(crashpoint.BarrierWritten)
 		d.line.touched(began)
 	}
 	return err

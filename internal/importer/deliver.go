@@ -12,6 +12,7 @@ import (
 
 	"github.com/sethvargo/go-retry"
 
+	"importer/internal/crashpoint"
 	"importer/internal/lead"
 )
 
@@ -107,6 +108,7 @@ func (r *run) deliver(outer context.Context, drop *Drop, in *Incoming) error {
 	if settleErr != nil {
 		return settleErr
 	}
+	crashpoint.Reach(crashpoint.Auditing)
 	return d.audit(outer)
 }
 
@@ -411,7 +413,9 @@ func (d *delivery) sendOne(ctx context.Context, it *item) settling {
 		slot.release()
 		return d.handBack(it)
 	}
+	crashpoint.Reach(crashpoint.Sending)
 	answer := d.Dialer.AddLead(context.WithoutCancel(ctx), d.call(it))
+	crashpoint.Reach(crashpoint.Answered)
 	if err := d.line.heard(answer, began, it.probe); err != nil {
 		d.fail(err)
 	}
@@ -445,6 +449,7 @@ func (d *delivery) call(it *item) Call {
 		c.Token = d.Keys.Token(d.drop.Feed, d.drop.SHA256, it.Record, it.Attempt)
 	}
 	if it.Lost > 0 && c.Duplicate == "" {
+		crashpoint.Reach(crashpoint.Resending)
 		c.Duplicate = "DUPLIST"
 	}
 	return c

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"importer/internal/crashpoint"
 )
 
 const (
@@ -136,6 +138,7 @@ func (d *delivery) askAbout(ctx context.Context, batch []*item, in inquiry) erro
 		proven[i] = began > it.quiet && d.line.wroteSince(it.quiet)
 	}
 	found, controlled, err := d.search(ctx, in, controls)
+	crashpoint.Reach(crashpoint.LookedUp)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -169,6 +172,7 @@ func (d *delivery) askAbout(ctx context.Context, batch []*item, in inquiry) erro
 		case it.Lost+it.notRun >= maxAttempts:
 			d.done <- d.conclude(it, Failed, ReasonAttemptsExhausted)
 		default:
+			crashpoint.Reach(crashpoint.Absent)
 			d.done <- d.conclude(it, Pending, "")
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"importer/internal/crashpoint"
 	"importer/internal/importer"
 	"importer/internal/lead"
 )
@@ -101,8 +102,10 @@ func (l *Ledger) Arm(ctx context.Context, d importer.Drop, run, holder int64, it
 				return err
 			}
 		}
+		crashpoint.Reach(crashpoint.ArmWritten)
 		return nil
 	})
+	crashpoint.Reach(crashpoint.Armed)
 	return armed, err
 }
 

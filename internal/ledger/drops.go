@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"importer/internal/crashpoint"
 	"importer/internal/importer"
 )
 
@@ -47,6 +48,7 @@ func (l *Ledger) OpenDrop(ctx context.Context, d importer.Drop) (importer.Drop, 
 		d, err = scanDrop(tx.QueryRow(ctx, find, d.Feed, d.SHA256[:]))
 		return err
 	})
+	crashpoint.Reach(crashpoint.DropOpened)
 	return d, err
 }
 
@@ -68,6 +70,7 @@ func (l *Ledger) LeaseDrop(ctx context.Context, id, holder int64, ttl time.Durat
 	if err == nil && !leased.Until.IsZero() {
 		return d, &leased
 	}
+	crashpoint.Reach(crashpoint.DropLeased)
 	return d, err
 }
 
@@ -114,8 +117,10 @@ func (l *Ledger) CloseDrop(ctx context.Context, id, holder int64, to importer.Dr
 			UPDATE drops SET state = $2, why = $3, holder = NULL, leased_until = NULL,
 				finished = CASE WHEN $2 = 'done' THEN coalesce(finished, now()) END
 			WHERE id = $1`, id, to, storable(why))
+		crashpoint.Reach(crashpoint.CloseWritten)
 		return err
 	})
+	crashpoint.Reach(crashpoint.Closed)
 	return to, err
 }
 
@@ -174,6 +179,7 @@ func (l *Ledger) ForgetRows(ctx context.Context, d importer.Drop, holder int64, 
 			}
 		}
 		_, err = tx.Exec(ctx, `UPDATE drops SET state = 'spooled', finished = NULL, recorded = 0, complete = false, settings = $2 WHERE id = $1`, d.ID, settings)
+		crashpoint.Reach(crashpoint.RowsForgotten)
 		return err
 	})
 	if errors.Is(err, errReached) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"importer/internal/crashpoint"
 	"importer/internal/importer"
 )
 
@@ -42,8 +43,10 @@ func (l *Ledger) Record(ctx context.Context, d importer.Drop, run, holder int64,
 			return err
 		}
 		out, err = insert(ctx, tx, d, run, rows, holders)
+		crashpoint.Reach(crashpoint.RecordWritten)
 		return err
 	})
+	crashpoint.Reach(crashpoint.Recorded)
 	return out, err
 }
 

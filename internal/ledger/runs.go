@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"importer/internal/crashpoint"
 	"importer/internal/importer"
 )
 
@@ -69,6 +70,7 @@ func (l *Ledger) FinishRun(ctx context.Context, run int64, s importer.Summary, c
 		}
 		_, err := tx.Exec(ctx, `UPDATE runs SET finished = now(), calls = $2, seconds = $3, error = $4, alarms = $5 WHERE id = $1`,
 			run, s.Calls, s.Seconds, text, clean(s.Alarms))
+		crashpoint.Reach(crashpoint.FinishWritten)
 		return err
 	})
 }

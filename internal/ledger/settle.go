@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"importer/internal/crashpoint"
 	"importer/internal/importer"
 )
 
@@ -38,12 +39,14 @@ func (l *Ledger) Settle(ctx context.Context, d importer.Drop, run, holder int64,
 		if err := release(ctx, tx, d, ended); err != nil {
 			return err
 		}
+		crashpoint.Reach(crashpoint.SettleWritten)
 		if calls == 0 || settled == 0 {
 			return nil
 		}
 		_, err := tx.Exec(ctx, `UPDATE runs SET calls = calls + $2 WHERE id = $1`, run, calls)
 		return err
 	})
+	crashpoint.Reach(crashpoint.Settled)
 	return missed, err
 }
 
@@ -211,6 +214,7 @@ func release(ctx context.Context, tx pgx.Tx, d importer.Drop, ended map[importer
 		return err
 	}
 	if len(reopened) > 0 {
+		crashpoint.Reach(crashpoint.ClaimPassing)
 		batch.Queue(lockDrops, reopened)
 		batch.Queue(reopen, reopened)
 	}

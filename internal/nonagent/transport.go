@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"importer/internal/crashpoint"
 )
 
 // idleTimeout stays below Apache's usual KeepAliveTimeout of 5 s, so that a
@@ -25,7 +27,7 @@ func newTransport(serverName string, o Options) *http.Transport {
 		if err != nil {
 			return nil, err
 		}
-		return &countingConn{Conn: conn}, nil
+		return &countingConn{Conn: crashpoint.Conn(conn)}, nil
 	}
 	// TLS is set up here rather than by http.Transport, so that the counting
 	// sits above it: a handshake and a closing alert are no part of a request.
@@ -48,7 +50,7 @@ func newTransport(serverName string, o Options) *http.Transport {
 			conn.Close()
 			return nil, &handshakeError{err}
 		}
-		return &countingConn{Conn: secure}, nil
+		return &countingConn{Conn: crashpoint.Conn(secure)}, nil
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"importer/internal/crashpoint"
 )
 
 // Spool keeps copies of drops in a folder, each under the name of its SHA-256,
@@ -64,6 +66,7 @@ func (s Spool) put(ctx context.Context, name string, r io.Reader, check func(cop
 		err = check(d.Bytes)
 	}
 	if err == nil {
+		crashpoint.Reach(crashpoint.SpoolWritten)
 		// Another process may have put the same content: the one replaces the
 		// other, and whoever has that open keeps reading it.
 		err = os.Rename(tmp.Name(), d.Path)
@@ -71,6 +74,7 @@ func (s Spool) put(ctx context.Context, name string, r io.Reader, check func(cop
 	if err != nil {
 		return Spooled{}, errors.Join(err, os.Remove(tmp.Name()))
 	}
+	crashpoint.Reach(crashpoint.SpoolNamed)
 	return d, s.sync()
 }
 
@@ -158,6 +162,7 @@ func (s Spool) Remove(sha [32]byte) error {
 	if err := os.Remove(s.path(sha)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing the spooled drop: %w", err)
 	}
+	crashpoint.Reach(crashpoint.Unspooled)
 	return nil
 }
 
