@@ -31,7 +31,7 @@ var settings = []string{
 	"listen_addresses=",
 	"port=5432",
 	"unix_socket_permissions=0700",
-	"max_connections=60",
+	"max_connections=200",
 	// Durable, and sized for bulk writes.
 	"fsync=on",
 	"full_page_writes=on",
