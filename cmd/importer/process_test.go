@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"io"
@@ -40,17 +41,22 @@ feeds:
 `
 
 // site is a place at which real importers work on a real ledger and a
-// simulated dialer.
+// simulated dialer. None of them may show a password or who is in the files.
 type site struct {
-	dir    string
-	dialer *dialersim.Server
-	env    []string
-	ledger string
+	dir     string
+	dialer  *dialersim.Server
+	env     []string
+	ledger  string
+	program string         // what start starts
+	files   map[string]int // the rows of each file
+	limit   int            // the calls in flight that are promised
+	watch   watch
 }
 
 func newSite(t *testing.T, config string) *site {
 	t.Helper()
-	s := &site{dir: t.TempDir(), ledger: ledgertest.Database(t)}
+	s := &site{dir: t.TempDir(), ledger: ledgertest.Database(t), program: "importer", files: map[string]int{}, limit: 4}
+	s.beginWatch(t)
 	d, err := dialersim.Start(dialersim.Options{Password: dialerPassword})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, d.Close()) })
@@ -63,33 +69,57 @@ func newSite(t *testing.T, config string) *site {
 func (s *site) write(t *testing.T, name, text string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600))
+	if filepath.Ext(name) == ".csv" {
+		rows := csv.NewReader(strings.NewReader(text))
+		rows.FieldsPerRecord, rows.LazyQuotes = -1, true
+		people, _ := rows.ReadAll() // as far as it can be read
+		s.watch.people(people)
+		s.files[name] = len(people) - 1
+	}
 }
 
 func (s *site) contacts(t *testing.T, name string, rows [][]string) {
 	t.Helper()
 	require.NoError(t, writeContacts(filepath.Join(s.dir, name), rows))
+	s.watch.people(rows)
+	s.files[name] = len(rows) - 1
+}
+
+// privately makes a configuration's importers run a PostgreSQL of their own.
+func privately(config string) string { return strings.Replace(config, `dsn: "${LEDGER}", `, "", 1) }
+
+// letPostgresPass lets the private PostgreSQL's user through to the site.
+func (s *site) letPostgresPass(t *testing.T) {
+	t.Helper()
+	require.NoError(t, os.Chmod(filepath.Dir(s.dir), 0o711))
 }
 
 // process is an importer at work.
 type process struct {
 	*exec.Cmd
 	out, err bytes.Buffer
+	reaped   bool // by stops, behind the Cmd's back
 }
 
-// start starts an importer.
+// start starts an importer, as the leader of a process group.
 func (s *site) start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{Cmd: exec.Command("importer", args...)}
+	p := &process{Cmd: exec.Command(s.program, args...)}
 	p.Dir, p.Env, p.Stdout, p.Stderr = s.dir, s.env, &p.out, &p.err
+	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	require.NoError(t, p.Start())
 	t.Cleanup(func() {
-		if p.ProcessState == nil {
-			_ = p.Process.Kill()
+		if p.ProcessState == nil && !p.reaped {
+			p.kill()
 			_ = p.Wait()
 		}
 	})
+	s.watch.process(p)
 	return p
 }
+
+// kill kills the process group.
+func (p *process) kill() { _ = syscall.Kill(-p.Process.Pid, syscall.SIGKILL) }
 
 // ends waits for an importer and returns its exit status, -1 when it was killed.
 func (p *process) ends(t *testing.T) int {
@@ -288,7 +318,7 @@ func (s *site) requireEachLeadOnce(t *testing.T, leads int) {
 	t.Helper()
 	require.Equal(t, leads, s.dialer.Len())
 	require.Empty(t, twice(s.dialer))
-	require.LessOrEqual(t, s.dialer.MaxInFlight(""), 4)
+	require.LessOrEqual(t, s.dialer.MaxInFlight(""), s.limit)
 }
 
 // states counts the ledger's rows by state.
