@@ -37,6 +37,7 @@ check: lint ## what every commit passes: formatting, lint, vet, the tests
 lint: $(GOLANGCI) ## golangci-lint, also for darwin; go vet; go mod tidy; known vulnerabilities
 	$(GOLANGCI) run
 	$(GO) vet $(PACKAGES)
+	$(GO) vet -tags crashpoints ./internal/crashpoint/
 	GOOS=darwin GOARCH=arm64 $(GO) vet ./cmd/... ./internal/localpg/
 	$(GO) mod tidy -diff
 	@$(MAKE) --no-print-directory vuln
@@ -50,8 +51,9 @@ race: setup ## the tests under the race detector
 	$(GO) test -race $(PACKAGES)
 
 .PHONY: crash
-crash: setup ## kill a real import at random moments for a while (CRASH_FOR=5m)
-	IMPORTER_CRASH_FOR=$(or $(CRASH_FOR),5m) $(GO) test -count=1 -timeout 0 -run TestKilledAtRandomMoments -v ./cmd/importer
+crash: setup ## kill real imports at random moments: 200 times, or CRASH_KILLS=2000, or CRASH_FOR=20m
+	IMPORTER_CRASH_FOR=$(CRASH_FOR) IMPORTER_CRASH_KILLS=$(or $(CRASH_KILLS),$(if $(CRASH_FOR),,200)) IMPORTER_CRASH_SEED=$(CRASH_SEED) \
+		$(GO) test -count=1 -timeout 0 -run TestKilledAtRandomMoments -v ./cmd/importer
 
 .PHONY: model
 model: ## explore the delivery protocol for a while (MODEL_FOR=1m)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"testing"
 
@@ -23,4 +25,15 @@ func TestMain(m *testing.M) {
 // withPostgres runs the tests with a PostgreSQL that they share.
 type withPostgres struct{ m *testing.M }
 
-func (w withPostgres) Run() int { return ledgertest.Main(w.m) }
+func (w withPostgres) Run() int {
+	// These tests wait for processes more than they compute.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	code := ledgertest.Main(w.m)
+	if err := removeCrashable(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
