@@ -11,7 +11,7 @@ PACKAGES := ./...
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 .PHONY: demo
 demo: setup build ## one full morning on a private PostgreSQL and a simulated dialer
@@ -60,7 +60,11 @@ model: ## explore the delivery protocol for a while (MODEL_FOR=1m)
 	IMPORTER_MODEL_FOR=$(or $(MODEL_FOR),1m) $(GO) test -count=1 -timeout 0 -run InEvery -v ./internal/importer/proof/...
 
 .PHONY: bench
-bench: setup ## benchmarks
+bench: setup ## measure real imports against their targets (docs/performance.md)
+	$(GO) run ./tools/bench
+
+.PHONY: bench-go
+bench-go: setup ## the packages' own small benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
 
 .PHONY: clean
