@@ -145,6 +145,9 @@ func (l *Ledger) ForgetRows(ctx context.Context, d importer.Drop, holder int64, 
 	)
 	errReached := errors.New("a row has reached the dialer")
 	err := l.tx(ctx, scanWithin, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, releaseClaims, d.ID); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, lock, d.Month, d.ID); err != nil {
 			return err
 		}

@@ -147,8 +147,9 @@ func missing(ctx context.Context, tx pgx.Tx, d importer.Drop, rest []importer.Se
 // Each goes to the oldest row that was judged a duplicate because of it.
 func release(ctx context.Context, tx pgx.Tx, d importer.Drop, ended map[importer.ClaimKey]int) error {
 	const (
-		// Whoever rests on a claim, or forgets the rows that do, comes before
-		// this lock, and the next statement sees it, or after our commit.
+		// Whoever rests on a claim, takes it over, or forgets the rows that rest on
+		// it, comes before these two locks, and the next statement sees it, or
+		// after our commit.
 		lock  = `SELECT key, drop_id, record FROM claims WHERE key = ANY ($1::uuid[]) ORDER BY key FOR UPDATE`
 		heirs = `
 			SELECT k.key, h.month, h.drop_id, h.record
@@ -174,6 +175,9 @@ func release(ctx context.Context, tx pgx.Tx, d importer.Drop, ended map[importer
 	)
 	if len(ended) == 0 {
 		return nil
+	}
+	if _, err := tx.Exec(ctx, releaseClaims, d.ID); err != nil {
+		return err
 	}
 	rows, err := tx.Query(ctx, lock, slices.Collect(maps.Keys(ended)))
 	if err != nil {
