@@ -210,26 +210,65 @@ func (d *delivery) record(ctx context.Context) error {
 	}
 	defer reader.Close()
 	d.fed.Header = reader.Header()
-	batch := make([]NewRow, 0, batchRows)
-	for last := false; !last; {
-		batch = batch[:0]
-		for len(batch) < batchRows && !last {
-			row, err := reader.Next()
-			switch {
-			case errors.Is(err, io.EOF):
-				last = true
-				d.fed.Skipped = reader.Skipped()
-			case err != nil:
-				return err
-			case row.Record > d.fed.Recorded:
-				batch = append(batch, d.newRow(row))
+	// The next batch is read while one is being recorded.
+	batches := make(chan batch)
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	recorded := d.fed.Recorded
+	reading.Go(func() {
+		for more := true; more; {
+			b := d.readBatch(reader, recorded)
+			select {
+			case batches <- b:
+			case <-ctx.Done():
+				return
 			}
+			more = !b.last && b.err == nil
 		}
-		if err := d.recordBatch(ctx, batch, last); err != nil {
+	})
+	for {
+		var b batch
+		select {
+		case b = <-batches:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if b.err != nil {
+			return b.err
+		}
+		if b.last {
+			d.fed.Skipped = reader.Skipped()
+		}
+		if err := d.recordBatch(ctx, b.rows, b.last); err != nil || b.last {
 			return err
 		}
 	}
-	return nil
+}
+
+// batch is what is recorded in one transaction.
+type batch struct {
+	rows []NewRow
+	last bool  // the file ends with it
+	err  error // the file's; the rows are not to be recorded
+}
+
+// readBatch reads and cleans the next rows behind those that are recorded.
+func (d *delivery) readBatch(reader Reader, recorded int) batch {
+	b := batch{rows: make([]NewRow, 0, batchRows)}
+	for len(b.rows) < batchRows && !b.last {
+		row, err := reader.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			b.last = true
+		case err != nil:
+			return batch{err: err}
+		case row.Record > recorded:
+			b.rows = append(b.rows, d.newRow(row))
+		}
+	}
+	return b
 }
 
 // newRow cleans a row and derives whose claim it needs.
