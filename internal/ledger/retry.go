@@ -78,7 +78,7 @@ func scanRetried(row pgx.CollectableRow) (r retried, err error) {
 
 // moveRetried moves the chosen rows, keeping the attempts that have failed, and tells
 // whether any of them may be sent again.
-func moveRetried(ctx context.Context, tx pgx.Tx, d importer.Drop, chosen []retried, holders map[importer.ClaimKey]claimed) (opened bool, err error) {
+func moveRetried(ctx context.Context, tx pgx.Tx, d importer.Drop, chosen []retried, holders map[importer.ClaimKey]importer.RowRef) (opened bool, err error) {
 	const (
 		keep = `
 			INSERT INTO attempts (month, drop_id, record, attempt, holder, answer_by, reason)
@@ -100,8 +100,8 @@ func moveRetried(ctx context.Context, tx pgx.Tx, d importer.Drop, chosen []retri
 		switch {
 		case r.state == importer.Review:
 			state = importer.Unknown
-		case claims && by.RowRef != importer.RowRef{Drop: d.ID, Record: r.record}:
-			state, reason, dup = importer.Duplicate, importer.ReasonAlreadyLoaded, by.RowRef
+		case claims && by != importer.RowRef{Drop: d.ID, Record: r.record}:
+			state, reason, dup = importer.Duplicate, importer.ReasonAlreadyLoaded, by
 		}
 		opened = opened || state != importer.Duplicate
 		records, states, reasons = append(records, r.record), append(states, string(state)), append(reasons, string(reason))
