@@ -65,21 +65,21 @@ func TestACallWhoseCommitsAnswerWasLostIsMadeAgain(t *testing.T) {
 			`SELECT NOT EXISTS (SELECT FROM rows) AND NOT EXISTS (SELECT FROM claims) AND (SELECT settings FROM drops) = 'v2'`,
 		},
 	} {
-		for where, made := range map[cut]bool{beforeCommit: false, afterCommit: true} {
+		for where, made := range map[ledgertest.Cut]bool{ledgertest.BeforeCommit: false, ledgertest.AfterCommit: true} {
 			t.Run(c.name+map[bool]string{true: " made", false: " not made"}[made], func(t *testing.T) {
 				t.Parallel()
 				dsn := ledgertest.Database(t)
 				conn := connect(t, dsn)
 				w := begin(t, ledgertest.OpenAt(t, dsn), "acme")
 				c.ready(t, w)
-				p, through := newProxy(t, dsn)
+				p, through := ledgertest.NewProxy(t, dsn)
 				l, err := ledger.Open(t.Context(), through)
 				require.NoError(t, err)
 				defer l.Close()
 				broken := *w
 				broken.Ledger = l
 
-				p.breakAt(where)
+				p.CutNext(where)
 				_, err = c.call(t.Context(), &broken)
 				require.ErrorIs(t, err, importer.ErrUnavailable)
 				require.Equal(t, made, ask[bool](t, conn, c.after))

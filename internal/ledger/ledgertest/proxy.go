@@ -1,4 +1,4 @@
-package ledger_test
+package ledgertest
 
 import (
 	"encoding/binary"
@@ -15,29 +15,30 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// cut says where the next COMMIT's connection breaks.
-type cut int32
+// Cut says where a COMMIT's connection breaks.
+type Cut int
 
+// The cuts.
 const (
-	nowhere      cut = iota
-	beforeCommit     // PostgreSQL does not get it
-	afterCommit      // PostgreSQL answers it, and the answer is lost
+	Nowhere      Cut = iota
+	BeforeCommit     // PostgreSQL does not get it
+	AfterCommit      // PostgreSQL answers it, and the answer is lost
 )
 
-// proxy stands between a ledger and PostgreSQL.
-type proxy struct {
+// Proxy stands between a ledger and PostgreSQL.
+type Proxy struct {
 	server string // the server's unix socket
-	next   atomic.Int32
+	choose atomic.Pointer[func() Cut]
 	conns  sync.WaitGroup
 }
 
-// newProxy returns a proxy to a database, and the way to the database through it.
-func newProxy(t *testing.T, dsn string) (*proxy, string) {
+// NewProxy returns a proxy to a database, and the way to the database through it.
+func NewProxy(t *testing.T, dsn string) (*Proxy, string) {
 	t.Helper()
 	through, err := url.Parse(dsn)
 	require.NoError(t, err)
 	q := through.Query()
-	p := &proxy{server: q.Get("host") + "/.s.PGSQL." + q.Get("port")}
+	p := &Proxy{server: q.Get("host") + "/.s.PGSQL." + q.Get("port")}
 	front, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	p.conns.Go(func() {
@@ -61,11 +62,31 @@ func newProxy(t *testing.T, dsn string) (*proxy, string) {
 	return p, through.String()
 }
 
-func (p *proxy) breakAt(c cut) { p.next.Store(int32(c)) }
+// CutCommits lets choose say where each COMMIT's connection breaks, from many
+// goroutines at once.
+func (p *Proxy) CutCommits(choose func() Cut) { p.choose.Store(&choose) }
+
+// CutNext breaks the connection of the next COMMIT alone.
+func (p *Proxy) CutNext(c Cut) {
+	var once atomic.Bool
+	p.CutCommits(func() Cut {
+		if once.CompareAndSwap(false, true) {
+			return c
+		}
+		return Nowhere
+	})
+}
+
+func (p *Proxy) next() Cut {
+	if choose := p.choose.Load(); choose != nil {
+		return (*choose)()
+	}
+	return Nowhere
+}
 
 // carry copies between a client and the server until either ends, or until the
 // cut that is due.
-func (p *proxy) carry(t *testing.T, client net.Conn) {
+func (p *Proxy) carry(t *testing.T, client net.Conn) {
 	server, err := net.Dial("unix", p.server)
 	if err != nil {
 		t.Error(err)
@@ -102,7 +123,7 @@ var errCut = errors.New("cut")
 
 // requests copies the client's messages, of which all but the first begin with
 // a letter.
-func (p *proxy) requests(client io.Reader, server io.Writer, deaf *atomic.Bool) error {
+func (p *Proxy) requests(client io.Reader, server io.Writer, deaf *atomic.Bool) error {
 	for kind := make([]byte, 0, 1); ; kind = make([]byte, 1) {
 		if _, err := io.ReadFull(client, kind); err != nil {
 			return err
@@ -116,18 +137,18 @@ func (p *proxy) requests(client io.Reader, server io.Writer, deaf *atomic.Bool) 
 			return err
 		}
 		commit := string(kind) == "Q" && strings.EqualFold(string(body), "commit\x00")
-		where := nowhere
+		where := Nowhere
 		if commit {
-			where = cut(p.next.Swap(int32(nowhere)))
+			where = p.next()
 		}
-		if where == beforeCommit {
+		if where == BeforeCommit {
 			return errCut
 		}
-		deaf.Store(where == afterCommit)
+		deaf.Store(where == AfterCommit)
 		if _, err := server.Write(slices.Concat(kind, size, body)); err != nil {
 			return err
 		}
-		if where == afterCommit {
+		if where == AfterCommit {
 			return errCut
 		}
 	}
