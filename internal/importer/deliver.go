@@ -448,7 +448,7 @@ func (d *delivery) sendOne(ctx context.Context, it *item) settling {
 		return d.handBack(it)
 	}
 	began := d.Clock()
-	if ctx.Err() != nil || began >= it.deadline {
+	if ctx.Err() != nil || began >= it.deadline || d.line.paused() {
 		slot.release()
 		return d.handBack(it)
 	}

@@ -243,6 +243,14 @@ func (l *line) watchBreaker() {
 	}
 }
 
+// paused tells whether the dialer has asked for a pause since rows were
+// admitted.
+func (l *line) paused() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.im.Clock() < l.notBefore
+}
+
 // unsent takes note that a row which was admitted was not sent after all.
 func (l *line) unsent(probe bool) {
 	if !probe {
