@@ -135,6 +135,7 @@ func (p *process) ends(t *testing.T) int {
 type result struct {
 	Rows, Pending, Calls int
 	Outcomes, Reasons    map[string]int
+	Alarms               []string
 }
 
 func (p *process) result(t *testing.T) result {
