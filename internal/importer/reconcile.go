@@ -197,7 +197,7 @@ func (d *delivery) askAgain(it *item) {
 		d.giveUp(it, ReasonUnproven)
 		return
 	}
-	it.due = now + pause(&it.patience, min(d.Limits.Quiescence/100, time.Second))
+	it.due = now + min(pause(&it.patience, min(d.Limits.Quiescence/100, time.Second)), d.Limits.Quiescence/6)
 	if now < it.quiet {
 		it.due = min(it.due, it.quiet+1)
 	}
