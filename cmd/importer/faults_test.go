@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"net/url"
+	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,14 +84,11 @@ func row(r *dialersim.Request) int {
 }
 
 // firstCalls lets choose say what goes wrong with the first add_lead of each
-// row. Nothing goes wrong with later ones, nor with other calls.
+// row. Nothing goes wrong with later ones.
 func (s *site) firstCalls(choose func(row int) dialersim.Fault) {
 	var mu sync.Mutex
 	seen := map[int]bool{}
-	s.dialer.SetFault(func(r *dialersim.Request) dialersim.Fault {
-		if r.Function != "add_lead" {
-			return dialersim.Fault{}
-		}
+	s.adds = func(r *dialersim.Request) dialersim.Fault {
 		n := row(r)
 		mu.Lock()
 		again := seen[n]
@@ -96,6 +98,19 @@ func (s *site) firstCalls(choose func(row int) dialersim.Fault) {
 			return dialersim.Fault{}
 		}
 		return choose(n)
+	}
+	s.others(func(*dialersim.Request) dialersim.Fault { return dialersim.Fault{} })
+}
+
+// others lets choose say what goes wrong with everything but add_lead, beside
+// what firstCalls has said.
+func (s *site) others(choose func(*dialersim.Request) dialersim.Fault) {
+	adds := s.adds
+	s.dialer.SetFault(func(r *dialersim.Request) dialersim.Fault {
+		if r.Function == "add_lead" && adds != nil {
+			return adds(r)
+		}
+		return choose(r)
 	})
 }
 
@@ -157,13 +172,21 @@ func (s *site) requireTruth(t *testing.T, rows int) map[string]int {
 		}
 	}
 	require.Len(t, list, rows)
-	require.LessOrEqual(t, s.dialer.MaxInFlight(""), 4)
 	return counts
 }
 
-// requireAllLoaded is requireTruth where each row must have succeeded. It
-// returns how many of them by a lookup.
+// requireAllLoaded says that each row is SUCCESS, once at the dialer, and was
+// brought there within the limit of calls in flight. It returns how many of
+// them are known by a lookup.
 func (s *site) requireAllLoaded(t *testing.T, rows int) (reconciled int) {
+	t.Helper()
+	require.LessOrEqual(t, s.dialer.MaxInFlight(""), 4)
+	return s.requireLoadedOnce(t, rows)
+}
+
+// requireLoadedOnce is requireAllLoaded after more calls were abandoned for
+// longer than the quiescence: their slots have been given to others.
+func (s *site) requireLoadedOnce(t *testing.T, rows int) (reconciled int) {
 	t.Helper()
 	counts := s.requireTruth(t, rows)
 	require.Equal(t, rows, counts["succeeded added"]+counts["succeeded reconciled"], "%v", counts)
@@ -252,4 +275,24 @@ func (j *journal) requireEachAttemptOnce(t *testing.T) {
 		require.False(t, seen[e], "sent twice: %+v", e)
 		seen[e] = true
 	}
+}
+
+// quiet swallows what a test's own web servers complain of.
+var quiet = log.New(io.Discard, "", 0)
+
+// peakMemory is the most memory that a process has held so far, in bytes; where
+// the system does not tell that, what it holds now.
+func peakMemory(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err == nil {
+		_, text, _ = bytes.Cut(text, []byte("VmHWM:"))
+	} else {
+		text, err = exec.Command("ps", "-o", "rss=", "-p", strconv.Itoa(pid)).Output()
+		require.NoError(t, err)
+	}
+	var kB int
+	_, err = fmt.Sscan(string(text), &kB)
+	require.NoError(t, err)
+	return kB << 10
 }

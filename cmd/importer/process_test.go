@@ -51,6 +51,7 @@ type site struct {
 	files   map[string]int // the rows of each file
 	limit   int            // the calls in flight that are promised
 	watch   watch
+	adds    func(*dialersim.Request) dialersim.Fault // what firstCalls has said
 }
 
 func newSite(t *testing.T, config string) *site {
