@@ -121,6 +121,30 @@ func TestATerminatedSessionIsAnAwayLedgerAndTheNextCallWorks(t *testing.T) {
 	requireSound(t, conn)
 }
 
+func TestAProcessThatIsFrozenInATransactionKeepsNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	dsn := ledgertest.Database(t)
+	w := begin(t, ledgertest.OpenAt(t, dsn), "acme")
+	p, through := ledgertest.NewProxy(t, dsn)
+	l, err := ledger.Open(t.Context(), through)
+	require.NoError(t, err)
+	defer l.Close()
+	frozen, thaw := make(chan struct{}), make(chan struct{})
+	p.CutCommits(func() ledgertest.Cut {
+		close(frozen)
+		<-thaw
+		p.CutCommits(func() ledgertest.Cut { return ledgertest.Nowhere })
+		return ledgertest.Nowhere
+	})
+	done := make(chan error, 1)
+	go func() { done <- l.RenewDrop(t.Context(), w.d.ID, w.holder, time.Hour) }()
+	<-frozen // it holds the drop
+	require.NoError(t, w.RenewDrop(t.Context(), w.d.ID, w.holder, time.Hour))
+	close(thaw)
+	require.ErrorIs(t, <-done, importer.ErrUnavailable)
+	require.NoError(t, l.RenewDrop(t.Context(), w.d.ID, w.holder, time.Hour))
+}
+
 func TestALedgerThatIsNotThereIsAway(t *testing.T) {
 	t.Parallel()
 	_, err := ledger.Open(t.Context(), "postgres://nobody:secret-canary@127.0.0.1:1/ledger?sslmode=disable")

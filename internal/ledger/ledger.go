@@ -68,13 +68,15 @@ func Open(ctx context.Context, dsn string) (*Ledger, error) {
 // crash. Every statement is planned for the tables as they are now, and for
 // their indexes: a young ledger's tables grow by orders of magnitude before
 // PostgreSQL gets to analyse them, and a plan made for an empty table reads all
-// of a full one.
+// of a full one. And a process that is frozen in the middle of a transaction
+// keeps its locks for no longer than a moment.
 func prepare(ctx context.Context, conn *pgx.Conn) error {
 	const query = `
 		SELECT set_config('synchronous_commit', CASE v WHEN 'off' THEN 'on' ELSE v END, false),
 			set_config('plan_cache_mode', 'force_custom_plan', false),
 			set_config('enable_seqscan', 'off', false),
-			set_config('jit', 'off', false)
+			set_config('jit', 'off', false),
+			set_config('idle_in_transaction_session_timeout', '5s', false)
 		FROM current_setting('synchronous_commit') v`
 	_, err := conn.Exec(ctx, query)
 	return err
