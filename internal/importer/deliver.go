@@ -103,7 +103,7 @@ func (r *run) deliver(outer context.Context, drop *Drop, in *Incoming) error {
 	lease.Wait()
 	*drop = d.fed
 	if err := context.Cause(ctx); !errors.Is(err, errAllDone) {
-		return errors.Join(err, settleErr)
+		return join(err, settleErr)
 	}
 	if settleErr != nil {
 		return settleErr

@@ -195,7 +195,7 @@ func (im *Importer) carry(ctx context.Context, feed Feed, kind string, work func
 	err = im.briefly(ctx, func(ctx context.Context) error {
 		return im.Ledger.FinishRun(ctx, r.id, r.summary, cause)
 	})
-	return r.summary, errors.Join(cause, err)
+	return r.summary, join(cause, err)
 }
 
 // importDrop takes one spooled drop as far as it gets.
@@ -319,7 +319,7 @@ func (r *run) bring(ctx context.Context, d Drop, in *Incoming) error {
 	case err != nil:
 		to = DropImporting
 	}
-	return errors.Join(err, r.leave(ctx, d, to, why))
+	return join(err, r.leave(ctx, d, to, why))
 }
 
 // refresh forgets what was recorded of a drop under other settings, if none of

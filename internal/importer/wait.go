@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sethvargo/go-retry"
@@ -53,11 +54,25 @@ func (im *Importer) insist(ctx context.Context, wait time.Duration, call func(co
 			im.Log.Info("the ledger is back")
 		}
 	}
+	if away && ctx.Err() == nil && errors.Is(err, ErrUnavailable) {
+		return fmt.Errorf("the ledger did not come back within %s, the same command goes on when it is there again: %w", wait, err)
+	}
 	// go-retry forgets the call's error when the context ends while it waits.
 	if err != nil && last != nil && !errors.Is(err, last) {
 		return fmt.Errorf("%w (last: %w)", err, last)
 	}
 	return err
+}
+
+// join is errors.Join, but says only once that the ledger is away: everything
+// that is tried after that fails in the same way.
+func join(errs ...error) error {
+	said := false
+	return errors.Join(slices.DeleteFunc(errs, func(err error) bool {
+		again := said && errors.Is(err, ErrUnavailable)
+		said = said || errors.Is(err, ErrUnavailable)
+		return again
+	})...)
 }
 
 // sleep waits unless the context ends first.
