@@ -30,8 +30,7 @@ type cluster struct {
 // newCluster starts one and gives it to the site.
 func (s *site) newCluster(t *testing.T) *cluster {
 	t.Helper()
-	// A short path, for the socket; others may pass, for root's tests.
-	dir, err := os.MkdirTemp("", "importer-pg-")
+	dir, err := os.MkdirTemp("", "importer-pg-") //nolint:usetesting // the path is short, for the socket, and others may pass, for root's tests
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(dir, 0o711))
 	self, err := os.Executable()
@@ -211,7 +210,7 @@ func TestAFullDiskOfTheLedgerStopsTheRunWithOneSentence(t *testing.T) {
 // sees the same SQLSTATE, at the same statements.
 func (s *site) smallDisk(t *testing.T) (fill, empty func()) {
 	t.Helper()
-	disk, err := os.MkdirTemp("", "importer-disk-")
+	disk, err := os.MkdirTemp("", "importer-disk-") //nolint:usetesting // its folder must be open to the user that PostgreSQL runs as
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.Remove(disk)) })
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=48m,mode=0755", "tmpfs", disk).CombinedOutput(); err != nil {
