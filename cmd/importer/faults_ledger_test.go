@@ -263,9 +263,11 @@ func TestABrokenOffTransactionAloneIsRetried(t *testing.T) {
 			t.Parallel()
 			const rows = 60
 			s := faultySite(t, rows, brisk)
-			s.exec(t, `CREATE SEQUENCE writes`) // which counts on when a transaction does not
+			// It counts on when a transaction does not. No transaction makes so
+			// many writes that it could never pass.
+			s.exec(t, `CREATE SEQUENCE writes`)
 			s.exec(t, `CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-				IF nextval('writes') % 3 = 1 THEN RAISE EXCEPTION 'broken off' USING ERRCODE = '`+code+`'; END IF;
+				IF nextval('writes') % 11 = 1 THEN RAISE EXCEPTION 'broken off' USING ERRCODE = '`+code+`'; END IF;
 				RETURN NULL;
 			END $$`)
 			for _, table := range []string{"rows", "claims", "drops", "slots"} {
