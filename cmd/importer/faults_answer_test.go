@@ -33,8 +33,8 @@ func TestAServerErrorIsUnknownUnlessTheAnswerHoldsAKnownLine(t *testing.T) {
 	for _, status := range []int{500, 502, 503, 504} {
 		faults = append(faults,
 			dialersim.Fault{Answer: func(a *dialersim.Response) { a.Status = status }},
-			dialersim.Fault{Answer: answer(status, "<html><h1>"+http.StatusText(status)+"</h1></html>")},
-			dialersim.Fault{Skip: true, Answer: answer(status, "<html><h1>"+http.StatusText(status)+"</h1></html>")},
+			dialersim.Fault{Answer: instead(status, "<html><h1>"+http.StatusText(status)+"</h1></html>")},
+			dialersim.Fault{Skip: true, Answer: instead(status, "<html><h1>"+http.StatusText(status)+"</h1></html>")},
 		)
 	}
 	const rows = 60
@@ -54,7 +54,7 @@ func TestADialerThatGoesOnFailingIsLeftAlone(t *testing.T) {
 	s := faultySite(t, rows, with(brisk, "stop_after: 1500ms"))
 	s.dialer.SetFault(func(r *dialersim.Request) dialersim.Fault {
 		if r.Function == "add_lead" && r.Nth > 20 {
-			return dialersim.Fault{Skip: true, Answer: answer(503, "overloaded")}
+			return dialersim.Fault{Skip: true, Answer: instead(503, "overloaded")}
 		}
 		return dialersim.Fault{}
 	})
@@ -98,7 +98,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 				case r.Function != "add_lead" || r.Nth < busy:
 				case r.Nth == busy:
 					return dialersim.Fault{Skip: true, Answer: func(a *dialersim.Response) {
-						answer(http.StatusTooManyRequests, "slow down")(a)
+						instead(http.StatusTooManyRequests, "slow down")(a)
 						a.Header = http.Header{"Retry-After": {c.after()}}
 						asked.Store(time.Now().UnixNano())
 					}}
@@ -130,7 +130,7 @@ func TestAnAbsurdRetryAfterKeepsNobodyFromStopping(t *testing.T) {
 	busy := make(chan struct{}, rows)
 	s.dialer.SetFault(func(*dialersim.Request) dialersim.Fault {
 		return dialersim.Fault{Skip: true, Answer: func(a *dialersim.Response) {
-			answer(http.StatusTooManyRequests, "")(a)
+			instead(http.StatusTooManyRequests, "")(a)
 			a.Header = http.Header{"Retry-After": {"999999999"}}
 			busy <- struct{}{}
 		}}
@@ -155,8 +155,8 @@ func TestAWebPageSaysNothingAboutTheLead(t *testing.T) {
 	var faults []dialersim.Fault
 	for _, page := range pages {
 		faults = append(faults,
-			dialersim.Fault{Answer: answer(200, page)},
-			dialersim.Fault{Skip: true, Answer: answer(200, page)},
+			dialersim.Fault{Answer: instead(200, page)},
+			dialersim.Fault{Skip: true, Answer: instead(200, page)},
 		)
 	}
 	const rows = 30
@@ -207,7 +207,7 @@ func TestAWrongContentLengthHidesNoSuccess(t *testing.T) {
 	}
 	const rows = 24
 	s := faultySite(t, rows, brisk)
-	s.firstCalls(every(6, []dialersim.Fault{announce(-5), announce(5), {Skip: true, Answer: answer(200, "")}}))
+	s.firstCalls(every(6, []dialersim.Fault{announce(-5), announce(5), {Skip: true, Answer: instead(200, "")}}))
 	p := s.imports(t)
 	require.Zero(t, p.ends(t), &p.err)
 	require.GreaterOrEqual(t, s.requireAllLoaded(t, rows), 1, "too short: the line's end never came")
@@ -246,7 +246,7 @@ func TestASuccessForAnotherLeadIsUnknownAndAnAlarm(t *testing.T) {
 			a.Body = []byte(strings.Replace(string(a.Body), old, replacement, 1))
 		}
 	}
-	foreign := answer(200, "SUCCESS: add_lead LEAD HAS BEEN ADDED - 2125550199|101|1|-5.00|importer\n")
+	foreign := instead(200, "SUCCESS: add_lead LEAD HAS BEEN ADDED - 2125550199|101|1|-5.00|importer\n")
 	faults := []dialersim.Fault{
 		{Answer: swap("305555", "212555")},
 		{Answer: swap("|101|", "|102|")},

@@ -114,8 +114,8 @@ func (s *site) others(choose func(*dialersim.Request) dialersim.Fault) {
 	})
 }
 
-// answer makes a fault of what takes an answer's place.
-func answer(status int, body string) func(*dialersim.Response) {
+// instead makes a fault of what takes an answer's place.
+func instead(status int, body string) func(*dialersim.Response) {
 	return func(a *dialersim.Response) { a.Status, a.Body = status, []byte(body) }
 }
 
