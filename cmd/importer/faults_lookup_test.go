@@ -72,6 +72,7 @@ func TestALeadThatIsInsertedAfterTheWindowIsReported(t *testing.T) {
 var lookupFaults = map[string]func(*dialersim.Request) dialersim.Fault{
 	"an empty 500":                      changed(func(set *dialersim.Settings) { set.PHP, set.LookupsFail = dialersim.PHP81, true }),
 	"failed, but says NO MATCHES FOUND": changed(func(set *dialersim.Settings) { set.PHP, set.LookupsFail = dialersim.PHP7, true }),
+	"too few records":                   changed(func(set *dialersim.Settings) { set.MaxRecords = 1 }),
 	"an unknown ERROR":                  spoilt(instead(200, "ERROR: lead_search TRY TOMORROW - importer\n")),
 	"a web page":                        spoilt(instead(200, "<html>maintenance</html>")),
 	"an empty answer":                   spoilt(instead(200, "")),
@@ -127,18 +128,6 @@ func TestALookupThatFailsIsNeverTakenForAbsent(t *testing.T) {
 			require.Equal(t, rows+1, p.result(t).Calls, "only what was never inserted is sent again")
 		})
 	}
-}
-
-// Fault 55. The newest leads crowd out the older ones, but not the controls.
-func TestASearchThatFindsTooFewLeadsHidesNone(t *testing.T) {
-	t.Parallel()
-	const rows = 12
-	s := faultySite(t, rows, with(brisk, "timeout: 300ms", "quiescence: 500ms"))
-	s.lookupsFail(changed(func(set *dialersim.Settings) { set.MaxRecords = 1 }), func(int) bool { return true })
-	p := s.imports(t)
-	require.Zero(t, p.ends(t), &p.err)
-	require.GreaterOrEqual(t, s.requireAllLoaded(t, rows), 1)
-	require.Equal(t, rows+1, p.result(t).Calls, "only what was never inserted is sent again")
 }
 
 // Faults 35 and 55. No lookup is ever answered: a person must look, and nothing
