@@ -25,6 +25,7 @@ import (
 type cluster struct {
 	options localpg.Options
 	server  *localpg.Server
+	killed  int // the process that crash has ended
 }
 
 // newCluster starts one and gives it to the site.
@@ -58,15 +59,19 @@ func (c *cluster) stop(t *testing.T) {
 }
 
 // crash ends the server as a machine's memory shortage does. Its supervisor
-// starts it again.
+// starts it again; while it is still doing so, crash waits for it.
 func (c *cluster) crash(t *testing.T) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(c.server.Dir(), "data", "postmaster.pid"))
-	require.NoError(t, err)
-	first, _, _ := strings.Cut(string(text), "\n")
-	pid, err := strconv.Atoi(first)
-	require.NoError(t, err)
-	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	waitFor(t, func() bool {
+		text, err := os.ReadFile(filepath.Join(c.server.Dir(), "data", "postmaster.pid"))
+		first, _, _ := strings.Cut(string(text), "\n")
+		pid, convErr := strconv.Atoi(first)
+		if err != nil || convErr != nil || pid == c.killed {
+			return false
+		}
+		c.killed = pid
+		return syscall.Kill(pid, syscall.SIGKILL) == nil
+	})
 }
 
 func (s *site) useLedger(dsn string) {
