@@ -442,7 +442,7 @@ func (d *delivery) sendOne(ctx context.Context, it *item) settling {
 	}
 	defer unlock()
 	inTime, cancel := context.WithTimeoutCause(ctx, it.deadline-d.Clock(), errTooLate)
-	slot, err := d.line.slots.acquire(inTime)
+	slot, err := d.line.slots.acquire(inTime, true)
 	cancel()
 	if err != nil {
 		return d.handBack(it)
@@ -463,6 +463,7 @@ func (d *delivery) sendOne(ctx context.Context, it *item) settling {
 	case out.s.To == Unknown && !it.refused:
 		it.quiet = began + d.Limits.Timeout + d.Limits.Quiescence
 		it.slot = slot
+		slot.asks()
 		slot.abandon(it.quiet - d.Clock())
 	case out.s.To == Succeeded:
 		if !d.addCustomFields(ctx, it, &out.s, slot) {

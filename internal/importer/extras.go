@@ -69,7 +69,7 @@ func (d *delivery) updateCustomFields(ctx context.Context, it *item, lead int64,
 	}
 	if slot == nil {
 		var err error
-		if slot, err = d.line.slots.acquire(ctx); err != nil {
+		if slot, err = d.line.slots.acquire(ctx, false); err != nil {
 			return Answer{}, err
 		}
 	}

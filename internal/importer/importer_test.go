@@ -867,3 +867,49 @@ func TestALeadThatCameTooLateIsToldWhateverItsRowBecame(t *testing.T) {
 		})
 	}
 }
+
+func TestTheLastSlotIsForAskingWhileAnAnswerIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c importer.Call, n int) fate {
+			switch c.Lead.PhoneNumber {
+			case phone(11), phone(12), phone(13), phone(14):
+				return drops
+			case phone(40):
+				return refusesLogin
+			}
+			return answers
+		})
+		_, err := b.run(t.Context(), drop("a", 80))
+		require.Error(t, err) // four rows are in doubt
+
+		began, last := time.Now(), time.Time{}
+		b.dialer.fates = func(c importer.Call, n int) fate {
+			switch {
+			case c.Lead.PhoneNumber <= phone(14):
+				return answers
+			case c.Lead.PhoneNumber == phone(50) && n == 1:
+				return swallows
+			}
+			last = time.Now()
+			return answers
+		}
+		_, err = b.run(t.Context(), drop("a", 80))
+		require.NoError(t, err)
+		b.requireOnce(t, 80)
+		require.Less(t, last.Sub(began), time.Minute, "all but the four were held up")
+	})
+}
+
+func TestNoWaitDoesNotWaitForLostCallsThatHoldEverySlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, first(drops))
+		b.importer.NoWait = true
+		began := time.Now()
+		s, err := b.run(t.Context(), drop("a", 100))
+		var stop *importer.StopError
+		require.ErrorAs(t, err, &stop)
+		require.Equal(t, importer.ReasonCallsLost, stop.Reason)
+		require.Less(t, time.Since(began), time.Minute)
+		require.Equal(t, 100, s.Pending()+s.Outcomes()[importer.OutcomeSuccess])
+	})
+}

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -20,6 +21,8 @@ const (
 	ReasonNotTheAPI Reason = "not_the_api"
 	// ReasonDialerFailing: the dialer's answers stayed away or useless for too long.
 	ReasonDialerFailing Reason = "dialer_failing"
+	// ReasonCallsLost: every call in flight was lost, and nobody waits.
+	ReasonCallsLost Reason = "calls_lost"
 )
 
 // How often the first row of a run is tried before the run stops.
@@ -55,6 +58,7 @@ type line struct {
 	phones    map[string]chan struct{} // numbers with a call in flight
 	own       map[string][]OwnLead     // by list: leads that lookups may count on
 	looked    map[string]bool          // lists for which the ledger was asked for more
+	starving  bool                     // it was said that every slot is held by a lost call
 	alarmed   []string
 	changed   chan struct{}
 }
@@ -66,7 +70,7 @@ func newLine(im *Importer, holder int64) *line {
 		limit = rate.Limit(im.Limits.Rate)
 	}
 	l := &line{
-		im: im, holder: holder, slots: newSlots(im.Clock, im.Limits.Concurrency),
+		im: im, holder: holder, slots: newSlots(im.Clock),
 		rate: rate.NewLimiter(limit, burst),
 		// Half of the last ten answers lost: the dialer is not well.
 		breaker: circuitbreaker.NewBuilder[any]().
@@ -164,6 +168,17 @@ func (l *line) gate(usable int) (n int, wait time.Duration, err error) {
 		wait = min(left, longest)
 	} else {
 		wait = longest
+	}
+	if usable <= 0 && l.slots.starved() {
+		if l.im.NoWait {
+			return 0, 0, &StopError{ReasonCallsLost, errors.New("the answers of all calls in flight were lost, and the dialer may be busy with them for a while yet: the other rows stay pending, import again later or without --no-wait")}
+		}
+		if !l.starving {
+			l.im.Log.Warn("the answers of all calls in flight were lost: nothing is sent until the dialer must have given them up", "at_most", l.im.Limits.Timeout+l.im.Limits.Quiescence)
+		}
+		l.starving = true
+	} else {
+		l.starving = false
 	}
 	switch {
 	case l.probing || usable <= 0:

@@ -35,7 +35,7 @@ func (d *delivery) reconcile(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if usable, _, _, _ := d.line.slots.state(); d.NoWait && usable <= 0 {
+		if d.NoWait && d.line.slots.starved() {
 			for _, it := range batch { // asking would mean waiting for a slot
 				d.leaveRow(it)
 			}
@@ -185,6 +185,7 @@ func (d *delivery) conclude(it *item, to State, why Reason) settling {
 
 // askAgain puts a question off, or hands the row to a person.
 func (d *delivery) askAgain(it *item) {
+	it.slot.asked()
 	if d.NoWait {
 		d.leaveRow(it)
 		return
@@ -247,7 +248,7 @@ func (d *delivery) ask(ctx context.Context, call func(context.Context) error) er
 	if err := d.line.rate.Wait(ctx); err != nil {
 		return err
 	}
-	slot, err := d.line.slots.acquire(ctx)
+	slot, err := d.line.slots.acquire(ctx, false)
 	if err != nil {
 		return err
 	}

@@ -69,20 +69,18 @@ func (l *Ledger) Arm(ctx context.Context, d importer.Drop, run, holder int64, it
 					OR r.state = 'armed' AND r.attempt = u.attempt + 1 AND r.holder = $7)
 			RETURNING r.record`
 	)
-	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+	err = l.txWith(ctx, answerWithin, `SET LOCAL enable_nestloop = off`, func(ctx context.Context, tx pgx.Tx) error {
 		armed = nil
+		var b pgx.Batch
 		// Who has lost the drop arms nothing of it: its rows may have been
 		// forgotten and recorded anew. The lock keeps a new holder waiting.
-		err := tx.QueryRow(ctx, `SELECT FROM drops WHERE id = $1 AND holder = $2 FOR SHARE`, d.ID, holder).Scan()
-		if errors.Is(err, pgx.ErrNoRows) {
-			return importer.ErrLeaseLost
-		}
-		if err != nil {
+		b.Queue(`SELECT FROM drops WHERE id = $1 AND holder = $2 FOR SHARE`, d.ID, holder).QueryRow(func(row pgx.Row) error {
+			err := row.Scan()
+			if errors.Is(err, pgx.ErrNoRows) {
+				return importer.ErrLeaseLost
+			}
 			return err
-		}
-		if _, err := tx.Exec(ctx, `SET LOCAL enable_nestloop = off`); err != nil {
-			return err
-		}
+		})
 		for part := range stretches(items, func(it importer.Item) int { return it.Record }) {
 			var records, attempts []int
 			for _, it := range part {
@@ -90,20 +88,16 @@ func (l *Ledger) Arm(ctx context.Context, d importer.Drop, run, holder int64, it
 			}
 			first, last := records[0], records[len(records)-1]
 			if slices.Max(attempts) > 0 {
-				if _, err := tx.Exec(ctx, keep, d.Month, d.ID, first, last, records); err != nil {
-					return err
-				}
+				b.Queue(keep, d.Month, d.ID, first, last, records)
 			}
-			rows, err := tx.Query(ctx, arm, d.Month, d.ID, first, last, records, attempts, holder, run, sendWithin+timeout)
-			if err != nil {
+			b.Queue(arm, d.Month, d.ID, first, last, records, attempts, holder, run, sendWithin+timeout).Query(func(rows pgx.Rows) (err error) {
+				armed, err = pgx.AppendRows(armed, rows, pgx.RowTo[int])
 				return err
-			}
-			if armed, err = pgx.AppendRows(armed, rows, pgx.RowTo[int]); err != nil {
-				return err
-			}
+			})
 		}
+		err := tx.SendBatch(ctx, &b).Close()
 		crashpoint.Reach(crashpoint.ArmWritten)
-		return nil
+		return err
 	})
 	crashpoint.Reach(crashpoint.Armed)
 	return armed, err

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,11 +39,17 @@ type claimed struct {
 // claim returns who holds each key of a batch, which are the batch's own rows
 // where they could have it. Keys go to PostgreSQL in sorted order: batches that
 // take the same keys in different orders would deadlock.
-func claim(ctx context.Context, tx pgx.Tx, d importer.Drop, batch []importer.NewRow, window time.Duration) (map[importer.ClaimKey]importer.RowRef, error) {
+func (l *Ledger) claim(ctx context.Context, tx pgx.Tx, d importer.Drop, batch []importer.NewRow, window time.Duration) (map[importer.ClaimKey]importer.RowRef, error) {
 	c := claiming{
 		tx: tx, drop: d.ID, window: window,
 		wanted: map[importer.ClaimKey]int{}, holders: map[importer.ClaimKey]importer.RowRef{}, kept: map[int64]bool{},
 	}
+	// A drop's batches mostly rest on the same drops: with these kept from the
+	// start, one look is enough.
+	if err := c.keep(ctx, l.rested.before(d.ID)); err != nil {
+		return nil, err
+	}
+	defer func() { l.rested.now(d.ID, c.kept) }()
 	for _, row := range batch {
 		if _, twice := c.wanted[row.Claim]; claims(row) && !twice {
 			c.wanted[row.Claim] = row.Record
@@ -82,6 +90,43 @@ const (
 	releaseClaims = `SELECT pg_advisory_xact_lock(hashtext('importer.claims'), ($1::bigint % 64)::int)`
 )
 
+func (c *claiming) keep(ctx context.Context, drops []int64) error {
+	if len(drops) == 0 {
+		return nil
+	}
+	for _, drop := range drops {
+		c.kept[drop] = true
+	}
+	_, err := c.tx.Exec(ctx, keepClaims, drops)
+	return err
+}
+
+// rested remembers on which drops the latest batch of a drop rested.
+type rested struct {
+	mu   sync.Mutex
+	drop int64
+	on   []int64
+}
+
+func (r *rested) before(drop int64) []int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.drop != drop {
+		return nil
+	}
+	return r.on
+}
+
+func (r *rested) now(drop int64, on map[int64]bool) {
+	const most = 16 // more would be guessing
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.drop, r.on = drop, nil
+	if len(on) <= most {
+		r.on = slices.Collect(maps.Keys(on))
+	}
+}
+
 // rest finds out who holds keys, takes over expired claims, and returns the
 // keys that nobody holds. The other claims are not released before this batch
 // is committed: a released claim goes to its oldest duplicate, which must be
@@ -91,15 +136,14 @@ func (c *claiming) rest(ctx context.Context, keys []importer.ClaimKey) (free []i
 	if err != nil {
 		return nil, err
 	}
-	var more []int64
+	more := map[int64]bool{}
 	for _, by := range held {
 		if !c.kept[by.Drop] {
-			c.kept[by.Drop] = true
-			more = append(more, by.Drop)
+			more[by.Drop] = true
 		}
 	}
 	if len(more) > 0 {
-		if _, err := c.tx.Exec(ctx, keepClaims, more); err != nil {
+		if err := c.keep(ctx, slices.Collect(maps.Keys(more))); err != nil {
 			return nil, err
 		}
 		// Any of them may have been released while we waited.

@@ -27,7 +27,8 @@ import (
 // errors wrap importer.ErrUnavailable when the ledger did not answer; making
 // the same call again is always safe.
 type Ledger struct {
-	pool *pgxpool.Pool
+	pool   *pgxpool.Pool
+	rested rested
 }
 
 // How long the ledger may take. Rows are few in most calls; some look at a
@@ -178,12 +179,20 @@ func (l *Ledger) Unlock(ctx context.Context, fingerprint string) error {
 // must see what was committed before it began: after waiting for a lock we
 // look again.
 func (l *Ledger) tx(ctx context.Context, within time.Duration, work func(context.Context, pgx.Tx) error) error {
+	return l.txWith(ctx, within, "", work)
+}
+
+// txWith is tx with settings of its own, which go along with its beginning:
+// while a few calls are in flight, the ways to PostgreSQL and back cost more
+// than what is done there.
+func (l *Ledger) txWith(ctx context.Context, within time.Duration, settings string, work func(context.Context, pgx.Tx) error) error {
 	const tries = 10
 	backoff := retry.WithMaxRetries(tries, retry.WithJitterPercent(50, retry.NewConstant(20*time.Millisecond)))
 	return retry.Do(ctx, backoff, func(outer context.Context) error {
 		ctx, cancel := context.WithTimeout(outer, within)
 		defer cancel()
-		err := pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error { return work(ctx, tx) })
+		o := pgx.TxOptions{BeginQuery: `BEGIN ISOLATION LEVEL READ COMMITTED;` + settings}
+		err := pgx.BeginTxFunc(ctx, l.pool, o, func(tx pgx.Tx) error { return work(ctx, tx) })
 		var pg *pgconn.PgError
 		if errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01") {
 			return retry.RetryableError(classify(outer, err))

@@ -29,7 +29,7 @@ func (l *Ledger) Record(ctx context.Context, d importer.Drop, run, holder int64,
 			out, err = recordedBefore(ctx, tx, d, holder, first, rows, last)
 			return err
 		}
-		holders, err := claim(ctx, tx, d, rows, window)
+		holders, err := l.claim(ctx, tx, d, rows, window)
 		if err != nil {
 			return err
 		}

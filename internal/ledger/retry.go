@@ -38,7 +38,7 @@ func (l *Ledger) Retry(ctx context.Context, d importer.Drop, holder int64, from 
 				again = append(again, importer.NewRow{Record: r.record, Claim: r.claim})
 			}
 		}
-		holders, err := claim(ctx, tx, d, again, window)
+		holders, err := l.claim(ctx, tx, d, again, window)
 		if err != nil {
 			return err
 		}

@@ -17,10 +17,8 @@ import (
 // rests on a released claim (its heir's arming, another drop's record) waits
 // for the disk after it.
 func (l *Ledger) Settle(ctx context.Context, d importer.Drop, run, holder int64, calls int, list []importer.Settlement) (missed []int, err error) {
-	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off; SET LOCAL enable_nestloop = off`); err != nil {
-			return err
-		}
+	const settings = `SET LOCAL synchronous_commit = off; SET LOCAL enable_nestloop = off`
+	err = l.txWith(ctx, answerWithin, settings, func(ctx context.Context, tx pgx.Tx) error {
 		missed = nil
 		settled, ended := 0, map[importer.ClaimKey]int{}
 		for part := range stretches(list, func(s importer.Settlement) int { return s.Record }) {
