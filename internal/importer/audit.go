@@ -2,6 +2,7 @@ package importer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -56,8 +57,12 @@ func (d *delivery) auditBatch(ctx context.Context, batch []OwnLead, in inquiry) 
 		}
 		return retry.RetryableError(err)
 	})
-	if ctx.Err() != nil {
+	var stop *StopError
+	switch {
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.As(err, &stop): // each further question would be refused too
+		return err
 	}
 	unheard := 0
 	for _, o := range batch {
@@ -96,11 +101,14 @@ func (d *delivery) auditRow(ctx context.Context, o OwnLead, leads []int64) (hear
 	}
 	heard = true
 	var own []string
+	var stop *StopError
 	for _, id := range leads {
 		token, err := d.token(ctx, id)
 		switch {
 		case ctx.Err() != nil:
 			return false, context.Cause(ctx)
+		case errors.As(err, &stop):
+			return false, err
 		case err != nil:
 			heard = false
 		case d.Keys.Owns(token, o.Feed, o.SHA256, o.Record):

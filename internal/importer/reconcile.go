@@ -260,7 +260,8 @@ func (d *delivery) ask(ctx context.Context, call func(context.Context) error) er
 		slot.abandon(d.Limits.Timeout + d.Limits.Quiescence)
 	}
 	if reason, final := finality(err); final {
-		d.fail(&StopError{reason, err})
+		err = &StopError{reason, err}
+		d.fail(err)
 	}
 	return err
 }
