@@ -2,6 +2,7 @@ package importer
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -62,6 +63,11 @@ func (d *delivery) addCustomFields(ctx context.Context, it *item, s *Settlement,
 // one of its own. A call without an answer keeps its slot, as any other.
 func (d *delivery) updateCustomFields(ctx context.Context, it *item, lead int64, slot *slot) (Answer, error) {
 	if slot != nil { // the second half of a call that an interrupt waits for
+		var stop *StopError
+		if errors.As(context.Cause(ctx), &stop) { // it could be refused as well
+			slot.release()
+			return Answer{}, stop
+		}
 		ctx = context.WithoutCancel(ctx)
 	}
 	if err := d.line.rate.Wait(ctx); err != nil {

@@ -256,3 +256,28 @@ func TestWhatALostAnswerWouldHaveToldIsNotedAsUnconfirmed(t *testing.T) {
 		}, ledger.notes)
 	})
 }
+
+func TestNoCallBeginsAfterARefusedLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setupWith(t, colored, func(c importer.Call, _ int) fate {
+			if c.Lead.PhoneNumber == phone(20) {
+				return refusesLogin
+			}
+			return answers
+		})
+		refusals := 0
+		b.dialer.custom = func(int) importer.Answer {
+			b.dialer.mu.Lock()
+			defer b.dialer.mu.Unlock()
+			if b.dialer.calls[phone(20)] == 0 {
+				return importer.Answer{Verdict: importer.VerdictAdded}
+			}
+			refusals++
+			return importer.Answer{Verdict: importer.VerdictStop, Reason: "login", Err: errors.New("login refused")}
+		}
+		_, err := b.run(t.Context(), dropWith(colored, 40))
+		var stop *importer.StopError
+		require.ErrorAs(t, err, &stop)
+		require.Zero(t, refusals, "of calls after the first refusal")
+	})
+}
