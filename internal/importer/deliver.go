@@ -630,7 +630,8 @@ func (d *delivery) route(g settling) {
 	switch it.State {
 	case Pending:
 		it.slot.release()
-		it.slot, it.refused, it.collided, it.patience, it.due = nil, false, 0, nil, 0
+		it.slot, it.refused, it.collided, it.due = nil, false, 0, 0
+		it.patience, it.asks, it.among = nil, 0, 0 // the next attempt's questions are its own
 		if g.s.From == Armed && g.s.Reason != "" { // the dialer could not: this row pauses
 			it.due = d.Clock() + pause(&it.retries, d.Limits.GiveUp/1000)
 		}

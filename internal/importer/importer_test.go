@@ -132,8 +132,9 @@ func (d *dialer) insert(c importer.Call) importer.Answer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	phone := c.Lead.PhoneNumber
-	if c.Duplicate == "DUPLIST" && len(d.leads[phone]) > 0 {
-		return importer.Answer{Verdict: importer.VerdictDuplicate, Written: true, Reason: importer.ReasonDialerDuplicate, DuplicateOf: d.leads[phone][0].id, Err: errors.New("duplicate")}
+	inList := func(l added) bool { return l.list == c.Lead.ListID }
+	if i := slices.IndexFunc(d.leads[phone], inList); c.Duplicate == "DUPLIST" && i >= 0 {
+		return importer.Answer{Verdict: importer.VerdictDuplicate, Written: true, Reason: importer.ReasonDialerDuplicate, DuplicateOf: d.leads[phone][i].id, Err: errors.New("duplicate")}
 	}
 	var id int64 = 1
 	for _, l := range d.leads {
@@ -911,5 +912,33 @@ func TestNoWaitDoesNotWaitForLostCallsThatHoldEverySlot(t *testing.T) {
 		require.Equal(t, importer.ReasonCallsLost, stop.Reason)
 		require.Less(t, time.Since(began), time.Minute)
 		require.Equal(t, 100, s.Pending()+s.Outcomes()[importer.OutcomeSuccess])
+	})
+}
+
+func TestEachAttemptIsAskedAboutAsOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c importer.Call, n int) fate {
+			if n <= 2 && c.Lead.PhoneNumber == phone(11) {
+				return drops
+			}
+			return answers
+		})
+		var sent time.Time
+		sends, fails := 0, 0
+		b.dialer.searches = func() error {
+			b.dialer.mu.Lock()
+			defer b.dialer.mu.Unlock()
+			if n := b.dialer.calls[phone(11)]; n != sends {
+				sends, fails, sent = n, 0, time.Now()
+			}
+			if time.Since(sent) > 5*time.Minute && fails < 9 {
+				fails++
+				return inconclusive{}
+			}
+			return nil
+		}
+		s, err := b.run(t.Context(), drop("a", 12))
+		require.NoError(t, err)
+		require.Equal(t, 12, s.Outcomes()[importer.OutcomeSuccess], "%v", s.Counts())
 	})
 }
