@@ -778,7 +778,7 @@ func TestASearchThatIsCutShortIsNotBelieved(t *testing.T) {
 			}
 			return answers
 		})
-		b.dialer.records = 2
+		b.dialer.records = 1 // not enough for the lost lead, nor for the older control
 		b.dialer.searches = func() error {
 			if b.dialer.made == 40 && time.Now().Minute() >= 10 { // bubbles begin at midnight
 				b.dialer.records = 0
@@ -940,5 +940,39 @@ func TestEachAttemptIsAskedAboutAsOften(t *testing.T) {
 		s, err := b.run(t.Context(), drop("a", 12))
 		require.NoError(t, err)
 		require.Equal(t, 12, s.Outcomes()[importer.OutcomeSuccess], "%v", s.Counts())
+	})
+}
+
+// mean is a ledger that leases calls in flight no more, and does all else.
+type mean struct {
+	*ledgertest.Fake
+
+	since time.Time
+}
+
+func (m mean) LeaseSlots(ctx context.Context, dialer string, holder int64, want, inUse, limit int, ttl time.Duration) (importer.SlotGrant, error) {
+	if !time.Now().Before(m.since) {
+		return importer.SlotGrant{}, importer.ErrUnavailable
+	}
+	return m.Fake.LeaseSlots(ctx, dialer, holder, want, inUse, limit, ttl)
+}
+
+func TestNoCallBeginsWhenTheLeaseOfSlotsHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		lease := b.importer.Limits.SendWithin + timeout
+		b.importer.Ledger = mean{b.ledger, time.Now().Add(time.Second)}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*lease)
+		defer cancel()
+		made := 0
+		time.AfterFunc(lease+time.Second, func() {
+			b.dialer.mu.Lock()
+			defer b.dialer.mu.Unlock()
+			made = b.dialer.made
+		})
+		_, err := b.run(ctx, drop("a", 20_000))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Positive(t, made)
+		require.Equal(t, made, b.dialer.made)
 	})
 }
