@@ -183,6 +183,13 @@ func (d *dialer) count(n int) {
 	d.most = max(d.most, d.busy)
 }
 
+// peak is how many requests the dialer ever had at work at once.
+func (d *dialer) peak() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.most
+}
+
 func (d *dialer) await(answer <-chan importer.Answer, within time.Duration) importer.Answer {
 	t := time.NewTimer(within)
 	defer t.Stop()

@@ -276,13 +276,15 @@ func (w *world) check() {
 	if len(waiting) > 0 {
 		w.breaks("a duplicate waits for a lead that is not there")
 	}
-	if w.dialer.most > concurrency && !w.violent() {
-		w.breaks("%d calls were in flight, %d are allowed", w.dialer.most, concurrency)
+	if most := w.dialer.peak(); most > concurrency && !w.violent() {
+		w.breaks("%d calls were in flight, %d are allowed", most, concurrency)
 	}
 }
 
 // owned counts the dialer's leads with a row's token.
 func (w *world) owned(drop string, record int) int {
+	w.dialer.mu.Lock()
+	defer w.dialer.mu.Unlock()
 	n := 0
 	for _, l := range w.dialer.lines {
 		if w.keys.Owns(l.token, "acme", sha256.Sum256([]byte(drop)), record) {
