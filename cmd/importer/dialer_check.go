@@ -173,7 +173,7 @@ func (q *inquiry) rights(ctx context.Context) {
 	if len(q.listsOf(q.name)) > 0 {
 		return // asked for each of them
 	}
-	_ = q.ask("adding leads (add_lead, without a number)", func() error {
+	_ = q.ask("adding leads (add_lead, with a number of one digit)", func() error {
 		err := q.MayAdd(ctx, "999")
 		var e *nonagent.Error
 		if errors.As(err, &e) && e.Reason == nonagent.ReasonListNotDefined {
@@ -199,7 +199,7 @@ func (q *inquiry) lists(ctx context.Context) {
 		if errors.As(err, &e) && e.Reason == nonagent.ReasonListNotDefined {
 			continue
 		}
-		_ = q.ask("adding leads to "+list+" (add_lead, without a number)", func() error { return q.MayAdd(ctx, id) })
+		_ = q.ask("adding leads to "+list+" (add_lead, with a number of one digit)", func() error { return q.MayAdd(ctx, id) })
 	}
 }
 

@@ -60,6 +60,8 @@ type item struct {
 	notRun   int           // attempts that the dialer answered without running them
 	refused  bool          // the dialer's duplicate check met a lead that may be ours
 	collided int64         // that lead, 0 when the dialer did not tell
+	unproven bool          // sent again though its lost attempt was never proven absent
+	denied   bool          // and the dialer has refused that: it is not sent once more
 	among    int           // how many rows its next question may be about; 0: as many as fit
 	asks     int           // questions since the call can no longer take effect
 	retries  retry.Backoff // between this row's attempts
@@ -133,7 +135,7 @@ func (d *delivery) feed(ctx context.Context) error {
 		err := d.record(ctx)
 		var unreadable *UnreadableError
 		switch {
-		case errors.As(err, &unreadable): // the rows before the damage are delivered
+		case errors.As(err, &unreadable): // the batches before the damage are delivered
 			end = err
 		case err != nil:
 			return err
@@ -509,6 +511,12 @@ func (d *delivery) judge(it *item, a Answer) settling {
 		s.To, s.LeadID, s.Reason, s.Note = Succeeded, a.LeadID, cmp.Or(a.Reason, ReasonAdded), notes(a)
 	case VerdictRejected:
 		s.To = Rejected
+		if it.unproven {
+			// The lost attempt's lead may be there all the same: a claim that was
+			// given up now would load it a second time.
+			it.denied = true
+			s.To, s.Lost = Unknown, true
+		}
 	case VerdictDuplicate:
 		s.To = Duplicate
 		if a.DuplicateOf != 0 {

@@ -173,6 +173,7 @@ func (d *delivery) askAbout(ctx context.Context, batch []*item, in inquiry) erro
 			d.done <- d.conclude(it, Failed, ReasonAttemptsExhausted)
 		default:
 			crashpoint.Reach(crashpoint.Absent)
+			it.unproven = false
 			d.done <- d.conclude(it, Pending, "")
 		}
 	}

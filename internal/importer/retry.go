@@ -76,12 +76,13 @@ func (r *run) retryRows(ctx context.Context, d Drop, from []State) error {
 // that may be this one.
 func (d *delivery) giveUp(it *item, why Reason) {
 	switch {
-	case !d.resend || it.refused || it.Lost+it.notRun >= maxAttempts:
+	case !d.resend || it.refused || it.denied || it.Lost+it.notRun >= maxAttempts:
 		d.done <- d.conclude(it, Review, why)
 	case d.Clock() <= it.quiet:
 		it.due = it.quiet + 1
 		d.asked.push(it)
 	default:
+		it.unproven = true
 		d.done <- d.conclude(it, Pending, "")
 	}
 }

@@ -3,6 +3,7 @@ package importer_test
 import (
 	"context"
 	"errors"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"importer/internal/importer"
+	"importer/internal/lead"
 )
 
 // retry retries the first drop's rows with both outcomes.
@@ -188,5 +190,38 @@ func TestAnInterruptedRetryIsTakenUpByTheFeedsNextStart(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 500, s.Outcomes()[importer.OutcomeSuccess])
 		b.requireOnce(t, 500)
+	})
+}
+
+// twins is a drop whose last rows have one number.
+type twins struct{ rows }
+
+func (r *twins) Next() (importer.Row, error) {
+	if r.at == 13 {
+		return importer.Row{}, io.EOF
+	}
+	r.at++
+	n := min(r.at, 11)
+	return importer.Row{Record: r.at, Line: r.at, Lead: lead.Lead{PhoneNumber: phone(n)}}, nil
+}
+
+func TestARefusedResendThatWasNeverProvenGivesItsClaimToNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c importer.Call, n int) fate {
+			if c.Lead.PhoneNumber != phone(11) {
+				return answers
+			}
+			return []fate{swallows, refuses, answers}[min(n, 3)-1]
+		})
+		b.dialer.searches = func() error { return errors.New("not answered") }
+		in := drop("a", 13)
+		in.Open = func() (importer.Reader, error) { return &twins{}, nil }
+		s, err := b.run(t.Context(), in)
+		require.NoError(t, err)
+		require.Equal(t, 1, s.Outcomes()[importer.OutcomeReview])
+		s, err = b.retry(t.Context(), true)
+		require.NoError(t, err)
+		require.Equal(t, 1, s.Outcomes()[importer.OutcomeReview])
+		require.Len(t, b.dialer.leads[phone(11)], 1)
 	})
 }
