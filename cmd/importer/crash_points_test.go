@@ -110,7 +110,8 @@ func namedPoints(t *testing.T) (points []crashpoint.Point) {
 	return points
 }
 
-// losesTwo loses the answer of one add_lead and the whole of another.
+// losesTwo loses the answer of one add_lead and the whole of another, late
+// enough that no other lead proves that writes get through.
 func losesTwo(r *dialersim.Request) dialersim.Fault {
 	drop := func(a *dialersim.Response) { a.Drop = true }
 	switch {
@@ -118,7 +119,7 @@ func losesTwo(r *dialersim.Request) dialersim.Fault {
 		return dialersim.Fault{}
 	case r.Nth == 20:
 		return dialersim.Fault{Answer: drop}
-	case r.Nth == 40:
+	case r.Nth == 240:
 		return dialersim.Fault{Skip: true, Answer: drop}
 	default:
 		return dialersim.Fault{Delay: time.Millisecond}

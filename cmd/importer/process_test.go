@@ -134,6 +134,7 @@ func (p *process) ends(t *testing.T) int {
 
 // result is the object that a run with --json ends with.
 type result struct {
+	Run                  int64
 	Rows, Pending, Calls int
 	Outcomes, Reasons    map[string]int
 	Alarms               []string
