@@ -66,8 +66,8 @@ func Open(ctx context.Context, dsn string) (*Ledger, error) {
 
 // prepare sets up a session. Commits wait for the disk even where the database
 // or the role is set up not to: what is recorded and armed must outlive a
-// crash. Every statement is planned for the tables as they are now, and for
-// their indexes: a young ledger's tables grow by orders of magnitude before
+// crash. Statements (but see planOnce) are planned for the tables as they are now,
+// and for their indexes: a young ledger's tables grow by orders of magnitude before
 // PostgreSQL gets to analyse them, and a plan made for an empty table reads all
 // of a full one. And a process that is frozen in the middle of a transaction
 // keeps its locks for no longer than a moment.

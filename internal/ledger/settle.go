@@ -17,8 +17,7 @@ import (
 // rests on a released claim (its heir's arming, another drop's record) waits
 // for the disk after it.
 func (l *Ledger) Settle(ctx context.Context, d importer.Drop, run, holder int64, calls int, list []importer.Settlement) (missed []int, err error) {
-	const settings = `SET LOCAL synchronous_commit = off; SET LOCAL enable_nestloop = off`
-	err = l.txWith(ctx, answerWithin, settings, func(ctx context.Context, tx pgx.Tx) error {
+	err = l.txWith(ctx, answerWithin, planOnce+`SET LOCAL synchronous_commit = off`, func(ctx context.Context, tx pgx.Tx) error {
 		missed = nil
 		settled, ended := 0, map[importer.ClaimKey]int{}
 		for part := range stretches(list, func(s importer.Settlement) int { return s.Record }) {
