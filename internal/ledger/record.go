@@ -66,48 +66,63 @@ func recordedBefore(ctx context.Context, tx pgx.Tx, d importer.Drop, holder int6
 	})
 }
 
-// insert writes the rows and what they are made of.
+// insert writes the rows and what they are made of. Rows are made ready while
+// PostgreSQL takes in those before them, and go to the month's own tables, which
+// it need not look for row by row.
 func insert(ctx context.Context, tx pgx.Tx, d importer.Drop, run int64, batch []importer.NewRow, holders map[importer.ClaimKey]importer.RowRef) ([]importer.Recorded, error) {
 	out := make([]importer.Recorded, len(batch))
-	slim := make([][]any, len(batch))
-	wide := make([][]any, len(batch))
-	for i, row := range batch {
-		state, reason, note := importer.Pending, importer.Reason(""), ""
-		var key, dupDrop, dupRecord, lead, changes any
-		switch {
-		case row.Refusal != nil:
-			state, reason, note = importer.Invalid, row.Refusal.Reason, row.Refusal.Detail
-		default:
-			if claims(row) {
-				key = [16]byte(row.Claim)
-				if by := holders[row.Claim]; by.Drop != d.ID || by.Record != row.Record {
-					state, reason, dupDrop, dupRecord = importer.Duplicate, importer.ReasonAlreadyLoaded, by.Drop, by.Record
-				}
-			}
-			text, err := json.Marshal(row.Lead)
-			if err != nil {
-				return nil, fmt.Errorf("storing a lead: %w", err)
-			}
-			lead = string(text)
-		}
-		if len(row.Changes) > 0 {
-			text, err := json.Marshal(row.Changes)
-			if err != nil {
-				return nil, fmt.Errorf("storing a lead's changes: %w", err)
-			}
-			changes = string(text)
-		}
-		out[i] = importer.Recorded{Record: row.Record, State: state}
-		slim[i] = []any{d.Month, d.ID, key, run, dupDrop, dupRecord, row.Record, row.Line, string(state), string(reason), storable(note)}
-		wide[i] = []any{d.Month, d.ID, row.Record, clean(row.Cells), lead, changes}
-	}
+	table := pgx.Identifier{d.Month.Format("rows_2006_01")}
 	columns := []string{"month", "drop_id", "claim", "run_id", "dup_drop", "dup_record", "record", "line", "state", "reason", "note"}
-	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"rows"}, columns, pgx.CopyFromRows(slim)); err != nil {
+	_, err := tx.CopyFrom(ctx, table, columns, pgx.CopyFromSlice(len(batch), func(i int) (slim []any, _ error) {
+		out[i], slim = slimRow(d, run, batch[i], holders)
+		return slim, nil
+	}))
+	if err != nil {
 		return nil, err
 	}
+	table = pgx.Identifier{d.Month.Format("row_data_2006_01")}
 	columns = []string{"month", "drop_id", "record", "cells", "lead", "changes"}
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"row_data"}, columns, pgx.CopyFromRows(wide))
+	_, err = tx.CopyFrom(ctx, table, columns, pgx.CopyFromSlice(len(batch), func(i int) ([]any, error) {
+		return wideRow(d, batch[i])
+	}))
 	return out, err
+}
+
+// slimRow decides what becomes of a row.
+func slimRow(d importer.Drop, run int64, row importer.NewRow, holders map[importer.ClaimKey]importer.RowRef) (importer.Recorded, []any) {
+	state, reason, note := importer.Pending, importer.Reason(""), ""
+	var key, dupDrop, dupRecord any
+	switch {
+	case row.Refusal != nil:
+		state, reason, note = importer.Invalid, row.Refusal.Reason, row.Refusal.Detail
+	case claims(row):
+		key = [16]byte(row.Claim)
+		if by := holders[row.Claim]; by.Drop != d.ID || by.Record != row.Record {
+			state, reason, dupDrop, dupRecord = importer.Duplicate, importer.ReasonAlreadyLoaded, by.Drop, by.Record
+		}
+	}
+	return importer.Recorded{Record: row.Record, State: state},
+		[]any{d.Month, d.ID, key, run, dupDrop, dupRecord, row.Record, row.Line, string(state), string(reason), storable(note)}
+}
+
+// wideRow is what the vendor sent and what is posted.
+func wideRow(d importer.Drop, row importer.NewRow) ([]any, error) {
+	var lead, changes any
+	if row.Refusal == nil {
+		text, err := json.Marshal(row.Lead)
+		if err != nil {
+			return nil, fmt.Errorf("storing a lead: %w", err)
+		}
+		lead = string(text)
+	}
+	if len(row.Changes) > 0 {
+		text, err := json.Marshal(row.Changes)
+		if err != nil {
+			return nil, fmt.Errorf("storing a lead's changes: %w", err)
+		}
+		changes = string(text)
+	}
+	return []any{d.Month, d.ID, row.Record, clean(row.Cells), lead, changes}, nil
 }
 
 // clean makes texts storable.

@@ -101,7 +101,7 @@ func TestWhatIsArmedWaitsForTheDiskWhateverTheDatabaseSays(t *testing.T) {
 			INSERT INTO seen VALUES (TG_TABLE_NAME, current_setting(''synchronous_commit''), current_setting(''transaction_isolation''));
 			RETURN NULL;
 		END';
-		CREATE TRIGGER see AFTER INSERT OR UPDATE ON rows FOR EACH STATEMENT EXECUTE FUNCTION see();
+		CREATE TRIGGER see AFTER INSERT OR UPDATE ON rows FOR EACH ROW EXECUTE FUNCTION see();
 	END $$`)
 	w := begin(t, ledgertest.OpenAt(t, dsn), "acme").recorded(t, 1)
 	w.armed(t, 1)
