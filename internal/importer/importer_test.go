@@ -871,7 +871,7 @@ func TestALeadThatCameTooLateIsToldWhateverItsRowBecame(t *testing.T) {
 
 func TestTheLastSlotIsForAskingWhileAnAnswerIsMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, func(c importer.Call, n int) fate {
+		b := setup(t, func(c importer.Call, _ int) fate {
 			switch c.Lead.PhoneNumber {
 			case phone(11), phone(12), phone(13), phone(14):
 				return drops
