@@ -47,8 +47,9 @@ vuln: $(GOVULNCHECK)
 	@tools/vuln $(GOVULNCHECK)
 
 .PHONY: race
-race: setup ## the tests under the race detector
-	$(GO) test -race $(PACKAGES)
+race: ## the tests under the race detector
+	@tools/setup race
+	CGO_ENABLED=1 $(GO) test -race $(PACKAGES)
 
 .PHONY: crash
 crash: setup ## kill real imports at random moments: 200 times, or CRASH_KILLS=2000, or CRASH_FOR=20m
