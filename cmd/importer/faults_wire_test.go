@@ -313,8 +313,9 @@ func TestACallOnADyingConnectionIsNotReplayed(t *testing.T) {
 		swallowed += strings.Count(text, "function=add_lead")
 	}
 	require.Positive(t, swallowed)
-	// Every call that was made has arrived once, or was swallowed once.
-	require.Equal(t, p.result(t).Calls, s.dialer.Calls("add_lead")+swallowed)
+	// No call has arrived, or was swallowed, that was not made: what was written to
+	// a connection that closed before it was read is neither.
+	require.LessOrEqual(t, s.dialer.Calls("add_lead")+swallowed, p.result(t).Calls)
 }
 
 // Fault 29.
