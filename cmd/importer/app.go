@@ -210,6 +210,9 @@ func (a *app) feed(name string) (config.Feed, error) {
 		slices.Sort(known)
 		return f, usagef("there is no feed %q in %s, it has: %s", name, a.config, strings.Join(known, ", "))
 	}
+	if err := dropOptions(f).Check(); err != nil {
+		return f, usagef("feeds.%s.file: %w", name, err)
+	}
 	return f, nil
 }
 
@@ -284,7 +287,7 @@ func feedOf(name string, f config.Feed, d config.Dialer) importer.Feed {
 // settingsOf identifies what decides how a file becomes leads.
 func settingsOf(f config.Feed, d config.Dialer) string {
 	text, err := json.Marshal([]any{
-		f.Dialer, f.ListID, f.CampaignID, f.Region, f.Columns, f.CustomFields, f.AltPhones, f.Callback,
+		f.Dialer, f.ListID, f.CampaignID, f.Region, f.Columns, f.CustomFields, f.AltPhones, f.Callback, f.File,
 		f.Dedupe.By, f.Dedupe.Scope, d.NonLatin, d.TokenField,
 	})
 	if err != nil {

@@ -162,7 +162,7 @@ func openDrop(f *os.File, name string, feed config.Feed) (importer.Reader, error
 	case err != nil:
 		return nil, unreadable(name, err)
 	}
-	return opened{Rows: readable{r, name}, header: r.Header(), skipped: r.Blank, file: f}, nil
+	return opened{Rows: readable{r, name}, header: r.Header(), skipped: func() int { return r.Outside().Count }, file: f}, nil
 }
 
 func dropOptions(feed config.Feed) dropfile.Options {
@@ -173,7 +173,12 @@ func dropOptions(feed config.Feed) dropfile.Options {
 	if feed.ListID.Column != "" {
 		columns["list_id"] = feed.ListID.Column
 	}
-	o := dropfile.Options{Columns: columns, Extras: dropfile.Extras{Custom: feed.CustomFields, AltPhones: feed.AltPhones}}
+	f := feed.File
+	o := dropfile.Options{
+		Columns: columns, Extras: dropfile.Extras{Custom: feed.CustomFields, AltPhones: feed.AltPhones},
+		Encoding: f.Encoding, Delimiter: f.Delimiter, Quote: f.Quote, Escape: f.Escape,
+		RecordEnd: f.RecordEnd, HeaderLine: f.HeaderLine,
+	}
 	if b := feed.Callback; b != nil {
 		value := func(v config.Value) dropfile.Value { return dropfile.Value{Text: v.Text, Header: v.Column} }
 		o.Extras.Callback = &dropfile.Callback{

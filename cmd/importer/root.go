@@ -47,7 +47,7 @@ is needed (ERROR or REVIEW rows, a held file); 130 interrupted.`,
 	root.PersistentFlags().StringVarP(&sh.config, "config", "c", "importer.yaml", "configuration file")
 	root.PersistentFlags().BoolVar(&sh.json, "json", false, "write JSON for programs")
 	root.AddCommand(
-		demoCommand(sh), importCommand(sh), checkCommand(sh), reconcileCommand(sh), retryCommand(sh),
+		demoCommand(sh), importCommand(sh), checkCommand(sh), inspectCommand(sh), reconcileCommand(sh), retryCommand(sh),
 		reportCommand(sh), runsCommand(sh), showCommand(sh), rejectsCommand(sh), findCommand(sh),
 		dialerCommand(sh), simulateCommand(sh), migrateCommand(sh), configCommand(sh), versionCommand(sh),
 	)

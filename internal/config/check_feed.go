@@ -40,6 +40,7 @@ func (c *checker) feed(path, name string, f *Feed) {
 	}
 	c.schedule(path, f)
 	c.columns(path, f, dialer.TokenField)
+	c.reading(path+".file", f.File)
 	c.dedupe(path+".dedupe", f, dialer.TokenField)
 	c.extras(path, f)
 	c.dialerChecks(path+".dialer_checks", f.DialerChecks)
@@ -127,6 +128,24 @@ func (c *checker) columns(path string, f *Feed, tokenField string) {
 		case f.Columns[field] == "":
 			c.bad(at, "%s is empty: write the column's header in the file, or remove the line", at)
 		}
+	}
+}
+
+func (c *checker) reading(path string, f File) {
+	for _, k := range []struct {
+		key, value string
+		allowed    []string
+	}{
+		{"quote", f.Quote, []string{"double", "single", "none"}},
+		{"escape", f.Escape, []string{"doubled", "backslash", "none"}},
+		{"record_end", f.RecordEnd, []string{"lf", "crlf", "cr", "mixed"}},
+	} {
+		if k.value != "" {
+			c.oneOf(path+"."+k.key, k.value, k.allowed...)
+		}
+	}
+	if f.HeaderLine < -1 {
+		c.bad(path+".header_line", "%s.header_line is no line: count from 1, or write 0 to have it found, or -1 for a file without a header", path)
 	}
 }
 

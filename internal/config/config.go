@@ -64,6 +64,7 @@ type Feed struct {
 	AltPhones    Strings           `yaml:"alt_phones" jsonschema_description:"Headers of columns with further phone numbers, in the order in which they are dialled. The header is the number's note."`
 	Hopper       Hopper            `yaml:"hopper" jsonschema_description:"Whether new leads are put into the hopper at once."`
 	Callback     *Callback         `yaml:"callback,omitempty" jsonschema_description:"Schedules a callback for each row that has a time for it. Needs campaign_id."`
+	File         File              `yaml:"file" jsonschema_description:"How a file is read; what is not set is found out from each file."`
 	Dedupe       Dedupe            `yaml:"dedupe" jsonschema_description:"When a lead counts as loaded before."`
 	DialerChecks DialerChecks      `yaml:"dialer_checks" jsonschema_description:"Checks that the dialer is asked to make for each lead."`
 }
@@ -77,6 +78,16 @@ type Source struct {
 type Directory struct {
 	Path    string `yaml:"path" jsonschema:"required" jsonschema_description:"The folder."`
 	Pattern string `yaml:"pattern" jsonschema_description:"Which file names to take, such as *.csv (quote it: a bare * is YAML's)."`
+}
+
+// File says how a feed's files are read, where they do not tell it themselves.
+type File struct {
+	Encoding   string `yaml:"encoding" jsonschema_description:"Character set, such as utf-8, utf-16le, windows-1252, iso-8859-2, macintosh."`
+	Delimiter  string `yaml:"delimiter" jsonschema:"maxLength=9" jsonschema_description:"What stands between cells: itself, or comma, semicolon, tab, pipe, space, caret, colon."`
+	Quote      string `yaml:"quote" jsonschema:"enum=,enum=double,enum=single,enum=none" jsonschema_description:"What stands around cells."`
+	Escape     string `yaml:"escape" jsonschema:"enum=,enum=doubled,enum=backslash,enum=none" jsonschema_description:"How a quote within quotes is written."`
+	RecordEnd  string `yaml:"record_end" jsonschema:"enum=,enum=lf,enum=crlf,enum=cr,enum=mixed" jsonschema_description:"What ends a record."`
+	HeaderLine int    `yaml:"header_line" jsonschema:"minimum=-1" jsonschema_description:"The header's line; 0: it is found; -1: the file has none."`
 }
 
 // Dedupe says when two rows are the same lead.
@@ -144,6 +155,8 @@ func (d *Directory) setDefaults() { d.Pattern = "*" }
 func (h *Hopper) setDefaults() { h.LocalCallTime = true }
 
 func (c *Callback) setDefaults() { c.Status = "CALLBK" }
+
+func (f *File) setDefaults() { f.HeaderLine = 0 }
 
 func (d *Dedupe) setDefaults() {
 	d.By = Strings{"phone_number"}

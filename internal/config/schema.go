@@ -95,6 +95,8 @@ func (Hopper) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Hopper](s) }
 // JSONSchemaExtend adds the defaults.
 func (Callback) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Callback](s) }
 
+func (File) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[File](s) }
+
 // JSONSchemaExtend adds the defaults.
 func (Dedupe) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Dedupe](s) }
 

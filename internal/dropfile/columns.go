@@ -65,11 +65,13 @@ type columns struct {
 }
 
 // mapColumns maps the file's columns: first those that are configured (field
-// or extra to header), then by their usual names. Returns *HoldError when a person must
+// mapColumns maps the file's columns: first those that are configured (field
+// or extra to header), then by their usual names. names are the headers as they
+// stand in the file, not made distinct. Returns *HoldError when a person must
 // decide.
-func mapColumns(headers []string, configured map[string]string) ([]Mapped, error) {
+func mapColumns(headers, names []string, configured map[string]string) ([]Mapped, error) {
 	c := columns{headers: headers, of: map[string]int{}, taken: make([]bool, len(headers))}
-	for _, h := range headers {
+	for _, h := range names {
 		c.plain = append(c.plain, plain(h))
 	}
 	for _, field := range slices.Sorted(maps.Keys(configured)) {

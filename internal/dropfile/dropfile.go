@@ -2,13 +2,11 @@
 package dropfile
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/gocarina/gocsv"
 
@@ -16,31 +14,38 @@ import (
 	"importer/internal/lead"
 )
 
-// Options say how a file is read. The zero value reads by the usual names.
+// Options say how a file is read. The zero value finds everything out from the
+// file; what is set goes before what is found.
 type Options struct {
 	// Columns maps a lead's field to the vendor's header for it, and goes
 	// before the usual names.
 	Columns map[string]string
 	// Extras says where a lead's extras come from.
 	Extras Extras
-	// MaxRecord is how many bytes a record may have; 0: 1 MiB.
-	MaxRecord int
+
+	Encoding  string // the character set's name, e.g. windows-1252
+	Delimiter string // itself, or comma, semicolon, tab, pipe, space, caret, colon
+	Quote     string // double, single, none
+	Escape    string // doubled, backslash, none
+	RecordEnd string // lf, crlf, cr, mixed
+	// HeaderLine is the header's first line, from 1; 0: to be found; -1: the
+	// table has no header.
+	HeaderLine int
+
+	MaxRecord  int // bytes that a record may have; 0: 1 MiB
+	MaxColumns int // 0: 20,000
 }
 
 const (
-	defaultMaxRecord = 1 << 20
-	sniffed          = 4 << 10 // bytes in which a binary file shows
-	batchRows        = 128     // rows that gocsv fills at once
-	batchBytes       = 256 << 10
+	batchRows  = 128 // rows that gocsv fills at once
+	batchBytes = 256 << 10
 )
 
 // Reader yields a drop's rows. It reads ahead by at most 128 rows or one
 // record beyond 256 KiB, whichever comes first.
 type Reader struct {
-	records records
-	header  []string
+	table   *Table
 	mapping []Mapped
-	count   int // records, the header not counted
 
 	fill   canonical
 	extras extras
@@ -50,82 +55,49 @@ type Reader struct {
 	err    error // comes behind rows
 }
 
-// Open reads the header of a CSV file: UTF-8 with or without a byte-order
-// mark, or Windows-1252. Returns ErrEmpty, *FormatError, *HoldError or
-// *RecordError for a file that cannot be read so; then no row of it may be
-// imported.
+// Open finds a file's table and which columns hold what. Returns ErrEmpty,
+// *FormatError, *HoldError or *RecordError for a file that cannot be read so;
+// then no row of it may be imported.
 func Open(r io.Reader, o Options) (*Reader, error) {
 	for field := range o.Columns {
 		if !slices.Contains(lead.Fields(), field) {
 			return nil, fmt.Errorf("columns: %q is no field of a lead", field)
 		}
 	}
-	d := &Reader{records: records{w: window{r: r, max: o.MaxRecord}, line: 1}}
-	if d.records.w.max <= 0 {
-		d.records.w.max = defaultMaxRecord
-	}
-	if err := d.readHeader(); err != nil {
+	t, err := OpenTable(r, o)
+	if err != nil {
 		return nil, err
+	}
+	if t.Header() == nil && t.isEmpty() {
+		if t.ahead != nil && !errors.Is(t.ahead, io.EOF) {
+			return nil, t.ahead
+		}
+		return nil, ErrEmpty
+	}
+	if t.shape.broken {
+		return nil, &FormatError{
+			Looks: fmt.Sprintf("CSV with a broken header on line %d", t.shape.lines[0]),
+			Cure:  fmt.Sprintf("it has %d names for %d columns; correct that line", len(t.Header()), t.Fields()),
+		}
 	}
 	configured := o.Extras.columns()
 	maps.Copy(configured, o.Columns)
-	mapping, err := mapColumns(d.header, configured)
+	mapping, err := mapColumns(t.Header(), t.shape.names(), configured)
 	if err != nil {
 		return nil, err
 	}
-	d.mapping = mapping
-	d.fill = newCanonical(mapping)
-	d.extras = newExtras(o.Extras, mapping)
-	return d, nil
+	return &Reader{table: t, mapping: mapping, fill: newCanonical(mapping), extras: newExtras(o.Extras, mapping)}, nil
 }
 
-func (d *Reader) readHeader() error {
-	r := &d.records
-	block, err := r.w.peek(sniffed)
-	if err != nil {
-		return err
-	}
-	if bytes.HasPrefix(block, utf8BOM) {
-		r.w.start += len(utf8BOM)
-		block = block[len(utf8BOM):]
-	}
-	if bad := recognise(block); bad != nil {
-		return bad
-	}
-	n, err := r.firstLine()
-	if errors.Is(err, io.EOF) {
-		return ErrEmpty
-	}
-	if err != nil {
-		return err
-	}
-	line := bytes.TrimRight(r.w.buf[r.w.start:r.w.start+n], "\r\n")
-	if bytes.IndexByte(line, '\r') >= 0 {
-		return &FormatError{Looks: "text of an old Macintosh, with other line breaks", Cure: "save it as CSV (UTF-8)"}
-	}
-	r.comma = delimiterOf(line)
-	head, err := r.next(0)
-	if err != nil {
-		return err
-	}
-	if head.refusal != nil {
-		return &FormatError{Looks: fmt.Sprintf("CSV with a broken header on line %d", head.line), Cure: head.refusal.Detail}
-	}
-	r.blank = 0
-	for _, h := range head.cells {
-		d.header = append(d.header, strings.TrimSpace(h))
-	}
-	return nil
-}
-
-// Header returns the vendor's own column names, without blanks around them.
-func (d *Reader) Header() []string { return d.header }
+// Header returns the names of the file's columns, without blanks around them
+// and each made distinct.
+func (d *Reader) Header() []string { return d.table.Header() }
 
 // Mapping says how each of the file's columns is read.
 func (d *Reader) Mapping() []Mapped { return d.mapping }
 
-// Blank returns how many lines behind the header held no record so far.
-func (d *Reader) Blank() int { return d.records.blank }
+// Outside tells which lines of the file were no rows so far.
+func (d *Reader) Outside() Outside { return d.table.Outside() }
 
 // Next returns the next row; io.EOF when there is none. A record that is no
 // row comes with a Refusal; any other error ends the file. Cells are valid
@@ -149,16 +121,19 @@ func (d *Reader) readBatch() {
 	d.rows, d.next = d.rows[:0], 0
 	d.fill.reset()
 	for size := 0; len(d.rows) < batchRows && size < batchBytes; {
-		rec, err := d.records.next(len(d.header))
+		rec, err := d.table.Next()
 		if err != nil {
 			d.err = err
 			break
 		}
-		size += rec.size
-		d.count++
-		d.rows = append(d.rows, importer.Row{Record: d.count, Line: rec.line, Cells: rec.cells, Refusal: rec.refusal})
-		if rec.refusal == nil {
-			d.fill.add(rec.cells)
+		for _, c := range rec.Cells {
+			size += len(c)
+		}
+		d.rows = append(d.rows, importer.Row{
+			Record: rec.Number, Line: rec.Line, Cells: rec.Cells, Changes: rec.Changes, Refusal: rec.Refusal,
+		})
+		if rec.Refusal == nil {
+			d.fill.add(rec.Cells)
 		}
 	}
 	if len(d.fill.rows) == 1 {

@@ -2,9 +2,8 @@ package dropfile
 
 import (
 	"bytes"
+	"strings"
 )
-
-var utf8BOM = []byte("\xef\xbb\xbf")
 
 // formats are told by the bytes at their beginning.
 var formats = []struct{ magic, looks, cure string }{
@@ -15,12 +14,10 @@ var formats = []struct{ magic, looks, cure string }{
 	{"%PDF", "a PDF document", "ask the vendor for CSV"},
 	{"\xd0\xcf\x11\xe0", "an old Excel workbook", "save it as CSV (UTF-8)"},
 	{"-----BEGIN PGP", "a PGP message", "decrypt it first"},
-	{"\xff\xfe", "UTF-16 text", "save it as CSV (UTF-8)"},
-	{"\xfe\xff", "UTF-16 text", "save it as CSV (UTF-8)"},
 }
 
-// recognise says what a file is that is no CSV text, from its first block.
-func recognise(block []byte) *FormatError {
+// recognise says what a file is that is no text, from its first block.
+func recognise(block []byte, cs charset) *FormatError {
 	for _, f := range formats {
 		if bytes.HasPrefix(block, []byte(f.magic)) {
 			return &FormatError{Looks: f.looks, Cure: f.cure}
@@ -35,32 +32,20 @@ func recognise(block []byte) *FormatError {
 		return &FormatError{Looks: "a ZIP archive", Cure: "unpack it first"}
 	case bytes.HasPrefix(start, []byte("<!doctype html")), bytes.HasPrefix(start, []byte("<html")):
 		return &FormatError{Looks: "a web page", Cure: "see whether the download asks for a login"}
-	case bytes.IndexByte(block, 0) >= 0:
+	case !strings.HasPrefix(cs.name, "utf-16") && isBinary(block):
 		return &FormatError{Looks: "a binary file", Cure: "ask the vendor for CSV"}
 	}
 	return nil
 }
 
-// delimiters in the order of preference.
-var delimiters = []byte{',', ';', '\t', '|'}
-
-// delimiterOf guesses the delimiter from the header's line: the one that it
-// has most of outside of quotes.
-func delimiterOf(line []byte) rune {
-	var count [256]int
-	quoted := false
-	for _, c := range line {
-		if c == '"' {
-			quoted = !quoted
-		} else if !quoted {
-			count[c]++
+// isBinary tells a file that is no text in any character set: more than one
+// byte in a hundred, and more than two, are signs that no text has.
+func isBinary(block []byte) bool {
+	strange := 0
+	for _, b := range block {
+		if b < 0x20 && b != '\t' && b != '\r' && b != '\n' && b != '\f' && b != '\v' && b != 0x01 && b != 0x02 && (b < 0x1c || b > 0x1f) && b != 0x1a {
+			strange++
 		}
 	}
-	best := delimiters[0]
-	for _, d := range delimiters {
-		if count[d] > count[best] {
-			best = d
-		}
-	}
-	return rune(best)
+	return strange > 2 && strange*100 > len(block)
 }

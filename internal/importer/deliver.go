@@ -275,11 +275,13 @@ func (d *delivery) readBatch(reader Reader, recorded int) batch {
 
 // newRow cleans a row and derives whose claim it needs.
 func (d *delivery) newRow(row Row) NewRow {
-	n := NewRow{Record: row.Record, Line: row.Line, Cells: row.Cells, Refusal: row.Refusal}
+	n := NewRow{Record: row.Record, Line: row.Line, Cells: row.Cells, Changes: row.Changes, Refusal: row.Refusal}
 	if n.Refusal != nil {
 		return n
 	}
-	n.Lead, n.Changes, n.Refusal = d.in.Rules.Clean(row.Lead)
+	var changes []lead.Change
+	n.Lead, changes, n.Refusal = d.in.Rules.Clean(row.Lead)
+	n.Changes = append(n.Changes, changes...)
 	if n.Refusal != nil {
 		return n
 	}

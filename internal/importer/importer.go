@@ -62,7 +62,7 @@ type Incoming struct {
 type Reader interface {
 	Rows
 	Header() []string // the vendor's names of the columns
-	Skipped() int     // after io.EOF: lines below the header that held no record, such as blank ones
+	Skipped() int     // after io.EOF: lines that held no record: blank ones, totals, those above the header
 	io.Closer
 }
 

@@ -13,6 +13,7 @@ type Row struct {
 	Line    int           // line of the file on which the record begins, from 1
 	Cells   []string      // as read, in the vendor's columns
 	Lead    lead.Lead     // mapped, not yet cleaned
+	Changes []lead.Change // what had to be repaired to read it
 	Refusal *lead.Refusal // set when the record could not be read as a row
 }
 
@@ -120,7 +121,7 @@ type Drop struct {
 	State     DropState
 	Recorded  int  // records that are in the ledger
 	Complete  bool // the whole file is recorded
-	Skipped   int  // once complete: lines below the header that held no record
+	Skipped   int  // once complete: lines of the file that held no record
 	FirstSeen time.Time
 	Finished  time.Time // zero until done
 	Why       string    // for held and failed

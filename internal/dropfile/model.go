@@ -1,0 +1,209 @@
+package dropfile
+
+import "math"
+
+// model knows what the cells of each column look like.
+type model struct {
+	columns []columnModel
+	rows    int
+}
+
+// columnModel counts what a column's cells look like.
+type columnModel struct {
+	cells    int // that are not empty
+	empty    int
+	quoted   int // that stand within quotes
+	spaced   int // that begin with a blank
+	common   int // that have the most usual pattern, among the first counted
+	counted  int
+	kinds    [kinds]int
+	patterns map[string]int
+	values   map[string]int // nil when the column has many different ones
+}
+
+const (
+	maxPatterns = 64
+	maxValues   = 24
+	learnedFrom = 500 // records at most
+)
+
+func newModel(fields int) *model {
+	m := &model{columns: make([]columnModel, fields)}
+	for j := range m.columns {
+		m.columns[j].patterns = map[string]int{}
+		m.columns[j].values = map[string]int{}
+	}
+	return m
+}
+
+// learn takes a record's cells as an example.
+func (m *model) learn(cells []string, quoted []bool) {
+	m.rows++
+	for j := range m.columns {
+		c := &m.columns[j]
+		if j >= len(cells) || cells[j] == "" {
+			c.empty++
+			continue
+		}
+		c.cells++
+		if cells[j][0] == ' ' {
+			c.spaced++
+		}
+		if j < len(quoted) && quoted[j] {
+			c.quoted++
+		}
+		c.kinds[kindOf(cells[j])]++
+		if p := pattern(cells[j]); c.patterns[p] > 0 || len(c.patterns) < maxPatterns {
+			c.patterns[p]++
+		}
+		if c.values == nil {
+			continue
+		}
+		if c.values[cells[j]]++; len(c.values) > maxValues {
+			c.values = nil
+		}
+	}
+}
+
+// cost is how much a cell surprises in a column: the negative logarithm of its
+// likelihood.
+func (m *model) cost(cell string, column int) float64 {
+	c := &m.columns[column]
+	rows := float64(m.rows)
+	if cell == "" {
+		return -math.Log((float64(c.empty) + 0.1) / (rows + 1))
+	}
+	filled := float64(c.cells)
+	const prior = 1.0 // examples' worth of doubt
+	share := func(n int) float64 { return float64(n) / (filled + prior) }
+	w := c.outline()
+	p := w*share(c.patterns[pattern(cell)]) + (0.95-w)*share(c.kinds[kindOf(cell)]) + 0.004
+	if c.values != nil && c.cells >= 20 {
+		// A column of few values, each of them seen before.
+		p = 0.15*p + 0.85*share(c.values[cell])
+	}
+	return -math.Log(p * (filled + 0.1) / (rows + 1))
+}
+
+// outline is the weight of a cell's pattern: the more alike a column's cells
+// are, the more it says.
+func (c *columnModel) outline() float64 {
+	if c.cells == 0 {
+		return 0.5
+	}
+	if c.common == 0 || c.counted != c.cells {
+		c.common, c.counted = 0, c.cells
+		for _, n := range c.patterns {
+			c.common = max(c.common, n)
+		}
+	}
+	return 0.3 + 0.55*float64(c.common)/float64(c.cells)
+}
+
+// least returns for each column what it and those behind it cost at least.
+func (m *model) least() []float64 {
+	left := make([]float64, len(m.columns)+1)
+	for j := len(m.columns) - 1; j >= 0; j-- {
+		c := &m.columns[j]
+		p := 0.954
+		if c.values == nil || c.cells < 20 {
+			w := c.outline()
+			p = w*float64(c.common)/(float64(c.cells)+1) + 0.954 - w
+		}
+		p *= (float64(c.cells) + 0.1) / (float64(m.rows) + 1)
+		p = max(p, (float64(c.empty)+0.1)/(float64(m.rows)+1))
+		left[j] = left[j+1] - math.Log(min(p, 1))
+	}
+	return left
+}
+
+// strong tells the columns whose kind hardly anything else looks like.
+func (m *model) strong() []int {
+	var columns []int
+	for j := range m.columns {
+		if m.columns[j].cells*2 >= m.rows && m.rows > 0 && m.family(j) != families {
+			columns = append(columns, j)
+		}
+	}
+	return columns
+}
+
+// family groups kinds that are often mixed in one column.
+type family uint8
+
+const (
+	figures family = iota // numbers of all sorts, with or without letters: ZIP codes, prices, phone numbers
+	emails
+	addresses
+	days
+	families // none
+)
+
+func (k kind) family() family {
+	switch k {
+	case integer, number, phone, code:
+		return figures
+	case email:
+		return emails
+	case address:
+		return addresses
+	case date, clock:
+		return days
+	default:
+		return families
+	}
+}
+
+func (m *model) family(column int) family {
+	c := &m.columns[column]
+	var sum [families + 1]int
+	for k, n := range c.kinds {
+		sum[kind(k).family()] += n
+	}
+	for f, n := range sum[:families] {
+		if n > 0 && n*10 >= c.cells*8 {
+			return family(f)
+		}
+	}
+	return families
+}
+
+// fits counts the strong columns whose cells are as they should be, and those
+// whose are not; empty cells count for neither.
+func (m *model) fits(cells []string, strong []int) (yes, no int) {
+	for _, j := range strong {
+		if j >= len(cells) || cells[j] == "" {
+			continue
+		}
+		if k := kindOf(cells[j]); k == empty {
+			continue
+		} else if k.family() == m.family(j) {
+			yes++
+		} else {
+			no++
+		}
+	}
+	return yes, no
+}
+
+// mostlyQuoted tells a column whose cells nearly all stand within quotes.
+func (m *model) mostlyQuoted(column int) bool {
+	c := &m.columns[column]
+	return c.cells > 3 && c.quoted*10 >= c.cells*9
+}
+
+// lacks tells cells that are empty in a column that hardly ever is.
+func (m *model) lacks(cells []string) bool {
+	for j, c := range cells {
+		if c == "" && m.columns[j].empty*20 < m.rows {
+			return true
+		}
+	}
+	return false
+}
+
+// knows tells a text that may be a record's first cell.
+func (m *model) knows(cell string) bool {
+	c := &m.columns[0]
+	return c.values[cell] > 1 || c.patterns[pattern(cell)]*5 > c.cells
+}

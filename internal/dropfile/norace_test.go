@@ -1,0 +1,5 @@
+//go:build !race
+
+package dropfile_test
+
+const everyRow = 1

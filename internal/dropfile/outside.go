@@ -1,0 +1,153 @@
+package dropfile
+
+import "strings"
+
+// Kind says why a line of the file is no record of its table.
+type Kind string
+
+// The kinds of lines outside of the table.
+const (
+	Preamble       Kind = "preamble"        // above the header
+	Blank          Kind = "blank"           // nothing, or delimiters only
+	RepeatedHeader Kind = "repeated header" // in mid-file
+	Comment        Kind = "comment"
+	Total          Kind = "total"
+	Note           Kind = "note" // a line of text between records or below them
+	SecondTable    Kind = "second table"
+)
+
+// Line is a line outside of the table.
+type Line struct {
+	Line int    `json:"line"` // from 1
+	Kind Kind   `json:"kind"`
+	Text string `json:"text,omitempty"` // its beginning
+}
+
+// Outside counts a file's lines that are neither header nor record.
+type Outside struct {
+	Count  int          `json:"count"`
+	ByKind map[Kind]int `json:"by_kind,omitempty"`
+	First  []Line       `json:"first,omitempty"` // at most 100
+}
+
+const listed = 100 // lines, refused records, repaired records
+
+func (o *Outside) add(r record, k Kind) {
+	o.Count++
+	if o.ByKind == nil {
+		o.ByKind = map[Kind]int{}
+	}
+	o.ByKind[k]++
+	if len(o.First) < listed {
+		text := r.raw
+		if text == "" {
+			text = strings.Join(r.cells, " ")
+		}
+		if k == Blank {
+			text = ""
+		}
+		o.First = append(o.First, Line{Line: r.line, Kind: k, Text: shortened(text, 80)})
+	}
+}
+
+// shortened cuts a text to a number of characters.
+func shortened(s string, most int) string {
+	n := 0
+	for i := range s {
+		if n++; n > most {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
+
+// totals begin a line that sums up the records above it.
+var totals = []string{
+	"total", "grand total", "subtotal", "sub-total", "sum", "count", "records", "record count", "rows", "row count",
+	"number of records", "end of file", "end of report", "eof", "trailer", "trl", "gesamt", "summe", "anzahl", "suma", "somme", "soma",
+}
+
+// isTotal tells a totals line: its first cell says so, and its strong columns
+// have next to nothing that is theirs.
+func (s *shape) isTotal(cells []string) bool {
+	first := ""
+	full := 0
+	for _, c := range cells {
+		if c = strings.TrimSpace(c); c != "" {
+			if first == "" {
+				first = c
+			}
+			full++
+		}
+	}
+	if !saysTotal(first) {
+		return false
+	}
+	if full == 1 {
+		return !hasContact(first)
+	}
+	inStrong := 0
+	for _, j := range s.strong {
+		if j < len(cells) && s.model.columns[j].kinds[kindOf(cells[j])]*10 > s.model.columns[j].cells {
+			inStrong++
+		}
+	}
+	return inStrong*2 <= len(s.strong) && full*2 <= max(s.fields, len(cells))+1
+}
+
+func saysTotal(cell string) bool {
+	if len(cell) > 60 {
+		return false
+	}
+	cell = strings.ToLower(strings.TrimLeft(cell, "*-=# \""))
+	for _, t := range totals {
+		if behind, ok := strings.CutPrefix(cell, t); ok {
+			behind = strings.TrimLeft(behind, " s:=.,;|-#\t\"")
+			if behind == "" || behind[0] >= '0' && behind[0] <= '9' || strings.HasPrefix(behind, "rec") || strings.HasPrefix(behind, "row") || strings.HasPrefix(behind, "lead") || strings.HasPrefix(behind, "of ") || strings.HasPrefix(behind, "count") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hasContact tells a text that may hold somebody's phone number or email: then
+// it is a record, however broken.
+func hasContact(text string) bool {
+	if at := strings.IndexByte(text, '@'); at > 0 && strings.IndexByte(text[at:], '.') > 0 {
+		return true
+	}
+	run := 0
+	for part := range strings.FieldsSeq(text) {
+		if k := kindOf(strings.Trim(part, ",;.")); k == date || k == clock {
+			run = 0
+			continue
+		}
+		for _, c := range part {
+			switch {
+			case c >= '0' && c <= '9':
+				if run++; run >= 7 {
+					return true
+				}
+			case strings.ContainsRune("-.()/+", c):
+			default:
+				run = 0
+			}
+		}
+	}
+	return false
+}
+
+// isComment tells a line that somebody has taken out of the file, by a sign
+// with which no record begins.
+func (m *model) isComment(raw string) bool {
+	if !strings.HasPrefix(raw, "#") && !strings.HasPrefix(raw, "//") && !strings.HasPrefix(raw, "--") {
+		return false
+	}
+	for p := range m.columns[0].patterns {
+		if p[0] == raw[0] && m.columns[0].patterns[p] > 1 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,145 @@
+package dropfile
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+)
+
+// record is one record of a text, or one row of a sheet, before it is known
+// whether it belongs to the table.
+type record struct {
+	line   int    // on which it begins, from 1
+	raw    string // as it stands in the text, without its line break; empty for sheets
+	cells  []string
+	quoted []bool // which cells stand within quotes; nil once the table is known
+	flaw   flaw
+	mended string // why bytes of it were replaced
+}
+
+// source yields a file's records, blank ones included, in their order. Returns
+// io.EOF behind the last one.
+type source interface {
+	next() (record, error)
+}
+
+// textSource parts a text into records.
+type textSource struct {
+	w       window
+	dialect dialect
+	fields  int // cells that most records have
+	line    int // at the window's start, from 1
+	split   splitter
+	slab    []string
+	marks   bool // quoted is wanted
+	wrapped bool // each line stands within quotation marks
+}
+
+const (
+	// An unclosed quote is followed over so much text, and no further.
+	maxQuotedLines = 500
+	maxQuotedBytes = 256 << 10
+)
+
+func (s *textSource) next() (record, error) {
+	n, err := s.w.lineEnd(0)
+	if errors.Is(err, errTooLong) {
+		return record{}, &RecordError{Line: s.line, Max: s.w.max}
+	}
+	if err != nil {
+		return record{}, err
+	}
+	rec := record{line: s.line}
+	rec.raw, rec.mended = fixed(withoutBreak(s.w.bytes(0, n)))
+	if s.wrapped {
+		if inner, ok := unwrapLine(rec.raw); ok {
+			rec.raw = inner
+		}
+	}
+	lines := 1
+	cells, flaw := s.split.split(s.dialect, rec.raw)
+	if flaw == unclosed {
+		end, raw, more, err := s.closed(n)
+		if err != nil {
+			return record{}, err
+		}
+		if more > 0 {
+			n, rec.raw, lines = end, raw, 1+more
+		}
+		cells, flaw = s.split.split(s.dialect, rec.raw)
+	}
+	rec.flaw = flaw
+	rec.cells = s.keep(cells)
+	if s.marks {
+		rec.quoted = append([]bool(nil), s.split.quoted...)
+	}
+	s.line += lines
+	s.w.start += n
+	return rec, nil
+}
+
+// keep copies cells from the splitter into a slab of many records' cells.
+func (s *textSource) keep(cells []string) []string {
+	if cap(s.slab)-len(s.slab) < len(cells) {
+		s.slab = make([]string, 0, max(len(cells), min(64*s.fields, 4096)))
+	}
+	from := len(s.slab)
+	s.slab = append(s.slab, cells...)
+	return s.slab[from:len(s.slab):len(s.slab)]
+}
+
+// closed looks for the line that closes the quote which the line of n bytes
+// leaves open. The lines between must not be records themselves: then the quote
+// was never closed, and is this one line's damage. Returns how many more lines
+// the record has, 0 when it has none.
+func (s *textSource) closed(n int) (end int, raw string, more int, err error) {
+	end = n
+	for more = 1; more <= maxQuotedLines && end < maxQuotedBytes; more++ {
+		from := end
+		end, err = s.w.lineEnd(from)
+		if errors.Is(err, io.EOF) || errors.Is(err, errTooLong) {
+			return 0, "", 0, nil
+		}
+		if err != nil {
+			return 0, "", 0, err
+		}
+		if s.fields > 2 {
+			line, _ := fixed(withoutBreak(s.w.bytes(from, end)))
+			if cells, flaw := s.split.split(s.dialect, line); len(cells) == s.fields && flaw <= literal {
+				return 0, "", 0, nil
+			}
+		}
+		if bytes.IndexByte(s.w.bytes(from, end), s.dialect.quote) < 0 {
+			continue
+		}
+		raw, _ = fixed(withoutBreak(s.w.bytes(0, end)))
+		switch cells, flaw := s.split.split(s.dialect, raw); {
+		case flaw == unclosed:
+		case flaw <= literal && (len(cells) == s.fields || s.fields < 2):
+			return end, raw, more, nil
+		default:
+			return 0, "", 0, nil
+		}
+	}
+	return 0, "", 0, nil
+}
+
+// isBlank tells a record without content: nothing, blanks, or delimiters only.
+func (r *record) isBlank() bool {
+	for _, c := range r.cells {
+		if strings.Trim(c, " \t\uFFFD\u00a0") != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// filled counts the cells up to the last that is not empty.
+func filled(cells []string) int {
+	n := len(cells)
+	for n > 0 && strings.TrimSpace(cells[n-1]) == "" {
+		n--
+	}
+	return n
+}
