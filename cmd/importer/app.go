@@ -319,13 +319,17 @@ func bootClock() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// listFromName finds the list id in a file's name.
+// listFromName finds the list id in a file's name, or in that of the archive or
+// workbook that it came in.
 func listFromName(pattern, name string) (string, error) {
-	m := regexp.MustCompile(pattern).FindStringSubmatch(filepath.Base(name))
-	if m == nil {
-		return "", &importer.HoldError{Why: "the file's name has no list id as list_id.file_name expects it: rename it, or correct the feed's list_id"}
+	expression := regexp.MustCompile(pattern)
+	parts := strings.Split(filepath.ToSlash(name), "/")
+	for _, part := range slices.Backward(parts) {
+		if m := expression.FindStringSubmatch(part); m != nil {
+			return m[1], nil
+		}
 	}
-	return m[1], nil
+	return "", &importer.HoldError{Why: "the file's name has no list id as list_id.file_name expects it: rename it, or correct the feed's list_id"}
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -21,7 +21,7 @@ func checkCommand(sh *shell) *cobra.Command {
 	var feed string
 	cmd := &cobra.Command{
 		Use:   "check FILE... --feed F",
-		Short: "Say what would happen to each row; sends nothing, claims nothing",
+		Short: "Say what would happen to each row (- is standard input); sends nothing, claims nothing",
 		Long: `Reads files as a feed would and counts what would become of their rows: sent
 to the dialer, DUPLICATE, or INVALID, with reasons, the lines of the first
 few, and what cleaning would change. The dialer is not asked: its own checks
@@ -39,7 +39,14 @@ few, and what cleaning would change. The dialer is not asked: its own checks
 			if err != nil {
 				return err
 			}
+			o, err := a.unpacking(feed, f, "")
+			if err != nil {
+				return err
+			}
 			for _, file := range files { // before PostgreSQL is started for nothing
+				if file == "-" {
+					continue
+				}
 				if info, err := os.Stat(file); err != nil {
 					return fmt.Errorf("cannot read the file: %w", err)
 				} else if info.IsDir() {
@@ -53,11 +60,15 @@ few, and what cleaning would change. The dialer is not asked: its own checks
 			person := false
 			seen := map[importer.ClaimKey]bool{}
 			for _, file := range files {
-				c := &checker{app: a, name: feed, feed: f, seen: seen, firstLines: map[string][]string{}, changes: map[string]int{}}
-				if err := c.check(cmd.Context(), file); err != nil {
+				err := a.eachText(file, o, func(name string, r io.Reader) error {
+					c := &checker{app: a, name: feed, feed: f, seen: seen, firstLines: map[string][]string{}, changes: map[string]int{}}
+					err := c.check(cmd.Context(), name, r)
+					person = person || c.rows > 0 && c.counts.Outcome(importer.OutcomeInvalid) == c.rows
+					return err
+				})
+				if err != nil {
 					return err
 				}
-				person = person || c.rows > 0 && c.counts.Outcome(importer.OutcomeInvalid) == c.rows
 			}
 			if person {
 				return &personError{}
@@ -84,14 +95,9 @@ type checker struct {
 // checkRows is how many rows the ledger is asked about at once.
 const checkRows = 1000
 
-func (c *checker) check(ctx context.Context, file string) error {
-	f, err := os.Open(file)
-	if err != nil {
-		return fmt.Errorf("cannot read the file: %w", err)
-	}
-	defer f.Close()
+func (c *checker) check(ctx context.Context, file string, text io.Reader) error {
 	in := c.incoming(c.name, c.feed, importer.Drop{Name: file})
-	r, err := dropfile.Open(f, dropOptions(c.feed))
+	r, err := dropfile.Open(text, dropOptions(c.feed))
 	c.counts = importer.Counts{}
 	var hold *dropfile.HoldError
 	switch {

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"importer/internal/config"
 	"importer/internal/dropfile"
+	"importer/internal/dropfile/container"
 	"importer/internal/importer"
 	"importer/internal/lead"
 	"importer/internal/report"
@@ -25,7 +25,8 @@ func importCommand(sh *shell) *cobra.Command {
 		Use:   "import FILE... --feed F",
 		Short: "Import files now (- is standard input)",
 		Long: `Imports files as drops of a feed: each row becomes a lead at the feed's
-dialer once, or is told why not. Interrupted or killed, the same command goes
+dialer once, or is told why not. Archives and workbooks are unpacked: each file
+and each sheet in them is a drop of its own. Interrupted or killed, the same command goes
 on where it was. Rows whose answers were lost are asked about until they are
 settled, which can take as long as the dialer's quiescence; with --no-wait
 they are left to importer reconcile.`,
@@ -92,19 +93,28 @@ func (a *app) carry(name string, feed config.Feed, noWait bool, work func(*impor
 }
 
 func (a *app) spoolFiles(ctx context.Context, name string, feed config.Feed, files []string) ([]importer.Incoming, error) {
+	spool := a.spool(name)
+	o, err := a.unpacking(name, feed, spool.Dir)
+	if err != nil {
+		return nil, err
+	}
+	unpack := func(file io.ReaderAt, size int64, name string, put func(string, io.Reader) error) error {
+		return container.Unpack(file, size, name, o, put)
+	}
 	var drops []importer.Incoming
 	for _, file := range files {
-		var s source.Spooled
-		var err error
+		var spooled []source.Spooled
 		if file == "-" {
-			s, err = a.spool(name).Put(ctx, "standard input", a.in)
+			spooled, err = spool.Put(ctx, "standard input", a.in, unpack)
 		} else {
-			s, err = a.spool(name).PutFile(ctx, file)
+			spooled, err = spool.PutFile(ctx, file, unpack)
 		}
 		if err != nil {
 			return nil, err
 		}
-		drops = append(drops, a.incoming(name, feed, importer.Drop{Name: filepath.Base(s.Name), SHA256: s.SHA256, Bytes: s.Bytes}))
+		for _, s := range spooled {
+			drops = append(drops, a.incoming(name, feed, importer.Drop{Name: s.Name, SHA256: s.SHA256, Bytes: s.Bytes}))
+		}
 	}
 	return drops, nil
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -12,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"importer/internal/dropfile"
+	"importer/internal/dropfile/container"
 )
 
 func inspectCommand(sh *shell) *cobra.Command {
@@ -21,10 +21,11 @@ func inspectCommand(sh *shell) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect FILE [--as csv|json]",
 		Short: "Say how a file is read: encoding, delimiter, header, columns, oddities",
-		Long: `Reads a file (- is standard input) as an import would and explains what was
-found. With --as the table as it is read goes to standard output, as RFC 4180
-CSV or as JSON, with the values as they stand in the file, and the explanation
-to standard error. Each setting that is found can be given instead.`,
+		Long: `Reads a file (- is standard input) as an import would, unpacks it, and explains
+what was found, for each text in it. With --as the table as it is read goes to
+standard output, as RFC 4180 CSV or as JSON, with the values as they stand in
+the file, and the explanation to standard error. Each setting that is found can
+be given instead.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, files []string) error {
 			if as != "" && as != "csv" && as != "json" {
@@ -53,37 +54,28 @@ to standard error. Each setting that is found can be given instead.`,
 }
 
 func (sh *shell) inspect(file, as string, o dropfile.Options) error {
-	in := sh.in
-	if file != "-" {
-		f, err := os.Open(file)
+	unpacking := container.Options{Say: func(s string) { fmt.Fprintln(sh.errOut, "importer:", s) }}
+	return sh.eachText(file, unpacking, func(name string, r io.Reader) error {
+		t, err := dropfile.OpenTable(r, o)
 		if err != nil {
-			return fmt.Errorf("cannot read the file: %w", err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
-		defer f.Close()
-		if info, err := f.Stat(); err == nil && info.IsDir() {
-			return fmt.Errorf("%s is a directory: name a file in it", file)
+		table, explanation := io.Discard, sh.out
+		if as != "" {
+			table, explanation = sh.out, sh.errOut
 		}
-		in = f
-	}
-	t, err := dropfile.OpenTable(in, o)
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	table, explanation := io.Discard, sh.out
-	if as != "" {
-		table, explanation = sh.out, sh.errOut
-	}
-	write := dropfile.WriteCSV
-	if as == "json" {
-		write = dropfile.WriteJSON
-	}
-	if err := write(table, t); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	if sh.json {
-		return json.NewEncoder(explanation).Encode(t.Explain())
-	}
-	return explain(explanation, file, t.Explain())
+		write := dropfile.WriteCSV
+		if as == "json" {
+			write = dropfile.WriteJSON
+		}
+		if err := write(table, t); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if sh.json {
+			return json.NewEncoder(explanation).Encode(t.Explain())
+		}
+		return explain(explanation, name, t.Explain())
+	})
 }
 
 // explain tells people how a file is read.

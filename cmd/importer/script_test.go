@@ -52,6 +52,7 @@ const dialerPassword = "Right-Password_1"
 //	exits STATUS ARGS...             runs importer and checks its exit status
 //	says SENTENCE                    standard error is this line and nothing else
 //	json FILE                        standard output is this JSON, where "*" stands for anything
+//	pack CONTAINER FILE...           packs files into a .zip, .gz, .xlsx (a sheet each) or .pgp (beside it: its key)
 //	ledger TABLE COUNT               the ledger's table has so many rows; one that is not there has none
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -66,6 +67,7 @@ func TestScripts(t *testing.T) {
 			"says":     saysCommand,
 			"json":     jsonCommand,
 			"ledger":   ledgerCommand,
+			"pack":     packCommand,
 		},
 	})
 }

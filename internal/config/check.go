@@ -137,7 +137,7 @@ func (c *checker) login(path string, d *Dialer) {
 		c.bad(path+".password_file", "%s has both password and password_file: keep one of them", path)
 		return
 	case inFile:
-		d.Password = c.passwordFile(path+".password_file", d.PasswordFile)
+		d.Password = c.passwordFile(path+".password_file", d.PasswordFile, "password")
 	case !inline:
 		c.bad(path+".password", "%s has no password: set password: ${DIALER_PASSWORD} (and that variable), or password_file", path)
 	}
@@ -146,30 +146,39 @@ func (c *checker) login(path string, d *Dialer) {
 	}
 }
 
-func (c *checker) passwordFile(path, file string) Secret {
+// passwordFile reads a file that holds a secret, such as a password, and
+// nothing else.
+func (c *checker) passwordFile(path, file, secret string) Secret {
+	text, ok := c.privateFile(path, file, secret)
+	password := strings.TrimRight(string(text), "\r\n")
+	if ok && password == "" {
+		c.bad(path, "%s %s is empty: write the %s into it", path, file, secret)
+	}
+	return NewSecret(password)
+}
+
+// privateFile reads a file that only its owner may read. It is not ok when
+// something is wrong with it, which has then been said.
+func (c *checker) privateFile(path, file, secret string) (text []byte, ok bool) {
 	info, err := os.Stat(file)
 	if err != nil {
-		c.bad(path, "%s %s cannot be read (%v): put the password there or correct the path", path, file, cause(err))
-		return Secret{}
+		c.bad(path, "%s %s cannot be read (%v): put the %s there or correct the path", path, file, cause(err), secret)
+		return nil, false
 	}
 	if !info.Mode().IsRegular() {
-		c.bad(path, "%s %s is no regular file: name the file that holds the password", path, file)
-		return Secret{}
+		c.bad(path, "%s %s is no regular file: name the file that holds the %s", path, file, secret)
+		return nil, false
 	}
 	if info.Mode()&othersMayRead != 0 {
 		c.bad(path, "%s %s may be read by others (mode %04o): run chmod 600 %s", path, file, info.Mode().Perm(), file)
-		return Secret{}
+		return nil, false
 	}
-	text, err := os.ReadFile(file)
+	text, err = os.ReadFile(file)
 	if err != nil {
 		c.bad(path, "%s %s cannot be read (%v): let the importer's user read it", path, file, cause(err))
-		return Secret{}
+		return nil, false
 	}
-	password := strings.TrimRight(string(text), "\r\n")
-	if password == "" {
-		c.bad(path, "%s %s is empty: write the password into it", path, file)
-	}
-	return NewSecret(password)
+	return text, true
 }
 
 func (c *checker) caFile(path string, d *Dialer) {

@@ -38,6 +38,7 @@ func (c *checker) feed(path, name string, f *Feed) {
 	if f.Source.Directory != nil {
 		c.directory(path+".source.directory", f.Source.Directory)
 	}
+	c.pgp(path, f)
 	c.schedule(path, f)
 	c.columns(path, f, dialer.TokenField)
 	c.reading(path+".file", f.File)

@@ -52,21 +52,24 @@ type Dialer struct {
 
 // Feed is one configured stream of files.
 type Feed struct {
-	Dialer       string            `yaml:"dialer" jsonschema:"required" jsonschema_description:"Name of the dialer that the leads go to."`
-	ListID       ListID            `yaml:"list_id" jsonschema:"required" jsonschema_description:"The dialer's list: a number, {column: HEADER} to read it from each row, or {file_name: REGEXP} with one group to read it from the file's name."`
-	CampaignID   string            `yaml:"campaign_id" jsonschema:"maxLength=8" jsonschema_description:"Campaign of the list; needed for dedupe scope campaign, and for callbacks, and lets dialer_checks.dnc ask the campaign's DNC list too."`
-	Region       string            `yaml:"region" jsonschema:"pattern=^[A-Z]{2}$" jsonschema_description:"Country by whose rules a phone number without a country code is read, as two capital letters."`
-	Source       Source            `yaml:"source,omitempty" jsonschema_description:"Where files are pulled from; not needed for importer import."`
-	Schedule     Strings           `yaml:"schedule" jsonschema_description:"When importer serve pulls: one cron expression or a list, such as 0 6 * * 1-5."`
-	TimeZone     string            `yaml:"time_zone" jsonschema_description:"Zone of the schedule, such as America/New_York; Local: this machine's."`
-	Columns      map[string]string `yaml:"columns" jsonschema_description:"Lead field: header in the file. Usual headers are recognised without it."`
-	CustomFields map[string]string `yaml:"custom_fields" jsonschema_description:"The list's custom fields. Label in the dialer: header in the file."`
-	AltPhones    Strings           `yaml:"alt_phones" jsonschema_description:"Headers of columns with further phone numbers, in the order in which they are dialled. The header is the number's note."`
-	Hopper       Hopper            `yaml:"hopper" jsonschema_description:"Whether new leads are put into the hopper at once."`
-	Callback     *Callback         `yaml:"callback,omitempty" jsonschema_description:"Schedules a callback for each row that has a time for it. Needs campaign_id."`
-	File         File              `yaml:"file" jsonschema_description:"How a file is read; what is not set is found out from each file."`
-	Dedupe       Dedupe            `yaml:"dedupe" jsonschema_description:"When a lead counts as loaded before."`
-	DialerChecks DialerChecks      `yaml:"dialer_checks" jsonschema_description:"Checks that the dialer is asked to make for each lead."`
+	Dialer            string            `yaml:"dialer" jsonschema:"required" jsonschema_description:"Name of the dialer that the leads go to."`
+	ListID            ListID            `yaml:"list_id" jsonschema:"required" jsonschema_description:"The dialer's list: a number, {column: HEADER} to read it from each row, or {file_name: REGEXP} with one group to read it from the file's name."`
+	CampaignID        string            `yaml:"campaign_id" jsonschema:"maxLength=8" jsonschema_description:"Campaign of the list; needed for dedupe scope campaign, and for callbacks, and lets dialer_checks.dnc ask the campaign's DNC list too."`
+	Region            string            `yaml:"region" jsonschema:"pattern=^[A-Z]{2}$" jsonschema_description:"Country by whose rules a phone number without a country code is read, as two capital letters."`
+	PGPKeyFile        string            `yaml:"pgp_key_file" jsonschema_description:"File with the private PGP key that the vendor encrypts for; only its owner may read it (mode 0600)."`
+	PGPPassphrase     Secret            `yaml:"pgp_passphrase" jsonschema_description:"Passphrase of that key. Use ${NAME} to take it from the environment."`
+	PGPPassphraseFile string            `yaml:"pgp_passphrase_file" jsonschema_description:"File that holds the passphrase instead; only its owner may read it (mode 0600)."`
+	Source            Source            `yaml:"source,omitempty" jsonschema_description:"Where files are pulled from; not needed for importer import."`
+	Schedule          Strings           `yaml:"schedule" jsonschema_description:"When importer serve pulls: one cron expression or a list, such as 0 6 * * 1-5."`
+	TimeZone          string            `yaml:"time_zone" jsonschema_description:"Zone of the schedule, such as America/New_York; Local: this machine's."`
+	Columns           map[string]string `yaml:"columns" jsonschema_description:"Lead field: header in the file. Usual headers are recognised without it."`
+	CustomFields      map[string]string `yaml:"custom_fields" jsonschema_description:"The list's custom fields. Label in the dialer: header in the file."`
+	AltPhones         Strings           `yaml:"alt_phones" jsonschema_description:"Headers of columns with further phone numbers, in the order in which they are dialled. The header is the number's note."`
+	Hopper            Hopper            `yaml:"hopper" jsonschema_description:"Whether new leads are put into the hopper at once."`
+	Callback          *Callback         `yaml:"callback,omitempty" jsonschema_description:"Schedules a callback for each row that has a time for it. Needs campaign_id."`
+	File              File              `yaml:"file" jsonschema_description:"How a file is read; what is not set is found out from each file."`
+	Dedupe            Dedupe            `yaml:"dedupe" jsonschema_description:"When a lead counts as loaded before."`
+	DialerChecks      DialerChecks      `yaml:"dialer_checks" jsonschema_description:"Checks that the dialer is asked to make for each lead."`
 }
 
 // Source is where a feed's files are pulled from; at most one is set.

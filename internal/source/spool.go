@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -41,87 +40,140 @@ const (
 	abandoned  = 24 * time.Hour
 )
 
-// Put copies a drop into the spool. The copy is whole and on disk when Put
-// returns without an error; the same content twice is one file. When ctx ends,
-// Put ends with r's next bytes.
-func (s Spool) Put(ctx context.Context, name string, r io.Reader) (Spooled, error) {
-	return s.put(ctx, name, r, func(int64) error { return nil })
+// Unpack calls put with the content of each drop in a file.
+type Unpack func(file io.ReaderAt, size int64, name string, put func(name string, r io.Reader) error) error
+
+// Put copies the drops in r into the spool. When Put returns without an error
+// the copies are whole and on disk; otherwise none of them is kept. The same
+// content twice is one file. When ctx ends, Put ends with r's next bytes.
+func (s Spool) Put(ctx context.Context, name string, r io.Reader, unpack Unpack) ([]Spooled, error) {
+	if err := s.prepare(); err != nil {
+		return nil, err
+	}
+	// What it is can be told, and its end looked at, when it has been read.
+	whole, size, err := s.copy(ctx, name, r)
+	if err != nil {
+		return nil, err
+	}
+	drops, err := s.put(ctx, whole, size, name, unpack, func() error { return nil })
+	return drops, errors.Join(err, whole.Close(), os.Remove(whole.Name()))
 }
 
-// put is Put with a last look at what was copied before it is kept.
-func (s Spool) put(ctx context.Context, name string, r io.Reader, check func(copied int64) error) (Spooled, error) {
+// prepare makes the folder, and clears it of what dead processes left.
+func (s Spool) prepare() error {
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
-		return Spooled{}, fmt.Errorf("making the spool folder: %w", err)
+		return fmt.Errorf("making the spool folder: %w", err)
 	}
-	if err := s.removeAbandoned(); err != nil {
-		return Spooled{}, err
-	}
-	tmp, err := os.CreateTemp(s.Dir, unfinished+"*") // mode 0600
+	return s.removeAbandoned()
+}
+
+// copy copies r as it is. The caller closes and removes the copy.
+func (s Spool) copy(ctx context.Context, name string, r io.Reader) (*os.File, int64, error) {
+	tmp, err := s.create(name)
 	if err != nil {
-		return Spooled{}, s.failed(name, err)
+		return nil, 0, err
 	}
-	d, err := s.fill(ctx, tmp, name, r)
-	err = errors.Join(err, tmp.Close())
-	if err == nil {
-		err = check(d.Bytes)
+	n, err := io.Copy(stoppable{ctx, tmp}, r) // not around r: its own WriteTo makes SFTP fast
+	if err != nil {
+		return nil, 0, errors.Join(s.failed(name, err), tmp.Close(), os.Remove(tmp.Name()))
 	}
-	if err == nil {
-		crashpoint.Reach(crashpoint.SpoolWritten)
+	return tmp, n, nil
+}
+
+// put spools the drops in a file, with a last look at the file before they are
+// kept.
+func (s Spool) put(ctx context.Context, file io.ReaderAt, size int64, name string, unpack Unpack, check func() error) (drops []Spooled, err error) {
+	var unnamed []string // copies that have not yet got their names
+	defer func() {
+		for _, tmp := range unnamed {
+			err = errors.Join(err, os.Remove(tmp))
+		}
+	}()
+	err = unpack(file, size, name, func(name string, r io.Reader) error {
+		tmp, err := s.create(name)
+		if err != nil {
+			return err
+		}
+		unnamed = append(unnamed, tmp.Name())
+		d, err := s.fill(ctx, tmp, name, r)
+		drops = append(drops, d)
+		return errors.Join(err, tmp.Close())
+	})
+	// A file that is still written cannot be unpacked either.
+	if changed := check(); changed != nil && ctx.Err() == nil {
+		err = changed
+	}
+	if err != nil {
+		return nil, err
+	}
+	crashpoint.Reach(crashpoint.SpoolWritten)
+	for _, d := range drops {
 		// Another process may have put the same content: the one replaces the
 		// other, and whoever has that open keeps reading it.
-		err = os.Rename(tmp.Name(), d.Path)
-	}
-	if err != nil {
-		return Spooled{}, errors.Join(err, os.Remove(tmp.Name()))
+		if err := os.Rename(unnamed[0], d.Path); err != nil {
+			return nil, fmt.Errorf("keeping a drop in the spool: %w", err)
+		}
+		unnamed = unnamed[1:]
 	}
 	crashpoint.Reach(crashpoint.SpoolNamed)
-	return d, s.sync()
+	return drops, s.sync()
+}
+
+// create makes a copy in the making.
+func (s Spool) create(name string) (*os.File, error) {
+	tmp, err := os.CreateTemp(s.Dir, unfinished+"*") // mode 0600
+	if err != nil {
+		return nil, s.failed(name, err)
+	}
+	return tmp, nil
 }
 
 // fill copies r to tmp and sees it onto the disk.
 func (s Spool) fill(ctx context.Context, tmp *os.File, name string, r io.Reader) (Spooled, error) {
-	w := &hashingFile{ctx: ctx, file: tmp, hash: sha256.New()}
-	n, err := io.Copy(w, r) // not around r: its own WriteTo makes SFTP fast
+	hash := sha256.New()
+	n, err := io.Copy(stoppable{ctx, io.MultiWriter(tmp, hash)}, r)
 	if err == nil {
 		err = tmp.Sync()
 	}
 	if err != nil {
 		return Spooled{}, s.failed(name, err)
 	}
-	sha := [32]byte(w.hash.Sum(nil))
+	sha := [32]byte(hash.Sum(nil))
 	return Spooled{Name: name, SHA256: sha, Bytes: n, Path: s.path(sha)}, nil
 }
 
-// PutFile copies a file of this machine into the spool. Returns an error when
-// it is no regular file, or changes while it is copied.
-func (s Spool) PutFile(ctx context.Context, path string) (Spooled, error) {
+// PutFile is Put for a file of this machine. Returns an error when it is no
+// regular file, or changes while it is copied.
+func (s Spool) PutFile(ctx context.Context, path string, unpack Unpack) ([]Spooled, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Spooled{}, fmt.Errorf("there is no such file, check the name and the folder: %w", err)
+		return nil, fmt.Errorf("there is no such file, check the name and the folder: %w", err)
 	}
 	if err != nil {
-		return Spooled{}, fmt.Errorf("looking at the file: %w", err)
+		return nil, fmt.Errorf("looking at the file: %w", err)
 	}
 	if kind := kindOf(info.Mode()); kind != "" {
-		return Spooled{}, fmt.Errorf("%s is %s, not a file with contacts", path, kind)
+		return nil, fmt.Errorf("%s is %s, not a file with contacts", path, kind)
 	}
 	// Without O_NONBLOCK a FIFO that took its place would be waited for.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return Spooled{}, fmt.Errorf("opening the file: %w", err)
+		return nil, fmt.Errorf("opening the file: %w", err)
 	}
 	defer f.Close()
 	before, err := f.Stat()
 	if err != nil {
-		return Spooled{}, fmt.Errorf("looking at the file: %w", err)
+		return nil, fmt.Errorf("looking at the file: %w", err)
 	}
-	return s.put(ctx, filepath.Base(path), f, func(copied int64) error {
+	if err := s.prepare(); err != nil {
+		return nil, err
+	}
+	return s.put(ctx, f, before.Size(), filepath.Base(path), unpack, func() error {
 		after, err := os.Stat(path)
 		if err != nil {
 			return fmt.Errorf("looking at the file again: %w", err)
 		}
-		if !os.SameFile(before, after) || copied != before.Size() ||
-			after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()) {
+		if !os.SameFile(before, after) || after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()) {
 			return fmt.Errorf("%s changed while it was copied: try again when it is written", path)
 		}
 		return nil
@@ -214,18 +266,15 @@ func (s Spool) failed(name string, err error) error {
 	return fmt.Errorf("copying %s into the spool: %w", name, err)
 }
 
-// hashingFile writes and hashes until ctx ends.
-type hashingFile struct {
-	ctx  context.Context //nolint:containedctx // io.Copy has no other way to stop
-	file *os.File
-	hash hash.Hash
+// stoppable writes until ctx ends.
+type stoppable struct {
+	ctx context.Context //nolint:containedctx // io.Copy has no other way to stop
+	w   io.Writer
 }
 
-func (w *hashingFile) Write(p []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
+func (s stoppable) Write(p []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
 		return 0, err
 	}
-	n, err := w.file.Write(p)
-	w.hash.Write(p[:n]) // never fails
-	return n, err
+	return s.w.Write(p)
 }

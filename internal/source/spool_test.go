@@ -1,11 +1,13 @@
 package source_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -28,6 +30,30 @@ func newSpool(t *testing.T) source.Spool {
 	return source.Spool{Dir: filepath.Join(t.TempDir(), "state", "spool")}
 }
 
+// whole takes a file for one drop.
+func whole(file io.ReaderAt, size int64, name string, put func(string, io.Reader) error) error {
+	return put(name, io.NewSectionReader(file, 0, size))
+}
+
+// put puts a file that is one drop.
+func put(ctx context.Context, s source.Spool, name string, r io.Reader) (source.Spooled, error) {
+	return only(s.Put(ctx, name, r, whole))
+}
+
+func putFile(ctx context.Context, s source.Spool, path string) (source.Spooled, error) {
+	return only(s.PutFile(ctx, path, whole))
+}
+
+func only(drops []source.Spooled, err error) (source.Spooled, error) {
+	if err != nil {
+		return source.Spooled{}, err
+	}
+	if len(drops) != 1 {
+		return source.Spooled{}, fmt.Errorf("%d drops", len(drops))
+	}
+	return drops[0], nil
+}
+
 // names lists what is in the spool's folder.
 func names(t *testing.T, s source.Spool) []string {
 	t.Helper()
@@ -47,7 +73,7 @@ func TestADropIsKeptUnderItsHash(t *testing.T) {
 	_, err := rand.Read(content)
 	require.NoError(t, err)
 
-	d, err := s.Put(t.Context(), "acme.csv", bytes.NewReader(content))
+	d, err := put(t.Context(), s, "acme.csv", bytes.NewReader(content))
 	require.NoError(t, err)
 	require.Equal(t, "acme.csv", d.Name)
 	require.Equal(t, sha256.Sum256(content), d.SHA256)
@@ -65,7 +91,7 @@ func TestADropIsKeptUnderItsHash(t *testing.T) {
 
 	f, err := s.Open(d.SHA256)
 	require.NoError(t, err)
-	again, err := s.Put(t.Context(), "same.csv", bytes.NewReader(content))
+	again, err := put(t.Context(), s, "same.csv", bytes.NewReader(content))
 	require.NoError(t, err)
 	require.Equal(t, d.Path, again.Path)
 	require.Len(t, names(t, s), 1)
@@ -88,7 +114,7 @@ func TestManyMayPutTheSameContentAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range errs {
 		all.Go(func() {
-			d, err := s.Put(t.Context(), "a.csv", iotest.HalfReader(bytes.NewReader(content)))
+			d, err := put(t.Context(), s, "a.csv", iotest.HalfReader(bytes.NewReader(content)))
 			if err == nil {
 				var kept []byte
 				kept, err = os.ReadFile(d.Path)
@@ -108,7 +134,7 @@ func TestWhatIsNotWholeIsNotKept(t *testing.T) {
 	t.Parallel()
 	s := newSpool(t)
 	broken := errors.New("connection lost")
-	_, err := s.Put(t.Context(), "a.csv", io.MultiReader(strings.NewReader("first,phone\n"), iotest.ErrReader(broken)))
+	_, err := put(t.Context(), s, "a.csv", io.MultiReader(strings.NewReader("first,phone\n"), iotest.ErrReader(broken)))
 	require.ErrorIs(t, err, broken)
 	require.ErrorContains(t, err, "a.csv")
 
@@ -117,7 +143,7 @@ func TestWhatIsNotWholeIsNotKept(t *testing.T) {
 		cancel()
 		return len(p), nil
 	})
-	_, err = s.Put(ctx, "b.csv", endless)
+	_, err = put(ctx, s, "b.csv", endless)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Empty(t, names(t, s))
 }
@@ -126,10 +152,57 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
+// lines takes each line of a file for a drop, until one that says "broken".
+func lines(file io.ReaderAt, size int64, name string, put func(string, io.Reader) error) error {
+	scanner := bufio.NewScanner(io.NewSectionReader(file, 0, size))
+	for i := 1; scanner.Scan(); i++ {
+		if scanner.Text() == "broken" {
+			return errors.New("a broken line")
+		}
+		if err := put(fmt.Sprintf("%s/%d", name, i), strings.NewReader(scanner.Text())); err != nil {
+			return err
+		}
+	}
+	return scanner.Err()
+}
+
+func TestEachDropInAFileIsKept(t *testing.T) {
+	t.Parallel()
+	s := newSpool(t)
+	drops, err := s.Put(t.Context(), "a.zip", strings.NewReader("one\ntwo\none\n"), lines)
+	require.NoError(t, err)
+	var kept []string
+	for _, d := range drops {
+		kept = append(kept, d.Name)
+		f, err := s.Open(d.SHA256)
+		require.NoError(t, err)
+		content, err := io.ReadAll(f)
+		require.NoError(t, errors.Join(err, f.Close()))
+		require.Equal(t, sha256.Sum256(content), d.SHA256)
+	}
+	require.Equal(t, []string{"a.zip/1", "a.zip/2", "a.zip/3"}, kept)
+	require.Equal(t, drops[0].SHA256, drops[2].SHA256)
+	require.Len(t, names(t, s), 2, "the same content twice is one file, and the file itself is not kept")
+}
+
+func TestNothingIsKeptOfAFileThatIsBrokenAtItsEnd(t *testing.T) {
+	t.Parallel()
+	s := newSpool(t)
+	_, err := s.Put(t.Context(), "a.zip", strings.NewReader("one\ntwo\nbroken\n"), lines)
+	require.EqualError(t, err, "a broken line")
+	require.Empty(t, names(t, s))
+
+	path := filepath.Join(t.TempDir(), "a.zip")
+	require.NoError(t, os.WriteFile(path, []byte("one\nbroken\n"), 0o600))
+	_, err = s.PutFile(t.Context(), path, lines)
+	require.EqualError(t, err, "a broken line")
+	require.Empty(t, names(t, s))
+}
+
 func TestAFullDiskIsSaid(t *testing.T) {
 	t.Parallel()
 	s := newSpool(t)
-	_, err := s.Put(t.Context(), "a.csv", iotest.ErrReader(&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}))
+	_, err := put(t.Context(), s, "a.csv", iotest.ErrReader(&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}))
 	require.ErrorContains(t, err, "no space left in "+s.Dir)
 }
 
@@ -142,7 +215,7 @@ func TestLeftoversOfTheDeadAreCleared(t *testing.T) {
 	require.NoError(t, os.WriteFile(young, nil, 0o600))
 	yesterday := time.Now().Add(-25 * time.Hour)
 	require.NoError(t, os.Chtimes(old, yesterday, yesterday))
-	d, err := s.Put(t.Context(), "a.csv", strings.NewReader("x"))
+	d, err := put(t.Context(), s, "a.csv", strings.NewReader("x"))
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{filepath.Base(young), filepath.Base(d.Path)}, names(t, s))
 }
@@ -152,18 +225,18 @@ func TestAFileIsPutByItsPath(t *testing.T) {
 	s := newSpool(t)
 	path := filepath.Join(t.TempDir(), "acme.csv")
 	require.NoError(t, os.WriteFile(path, []byte("phone\n"), 0o600))
-	d, err := s.PutFile(t.Context(), path)
+	d, err := putFile(t.Context(), s, path)
 	require.NoError(t, err)
 	require.Equal(t, "acme.csv", d.Name)
 	require.Equal(t, sha256.Sum256([]byte("phone\n")), d.SHA256)
 
 	link := filepath.Join(t.TempDir(), "latest.csv")
 	require.NoError(t, os.Symlink(path, link))
-	same, err := s.PutFile(t.Context(), link)
+	same, err := putFile(t.Context(), s, link)
 	require.NoError(t, err)
 	require.Equal(t, d.Path, same.Path)
 
-	_, err = s.PutFile(t.Context(), path+".missing")
+	_, err = putFile(t.Context(), s, path+".missing")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
@@ -181,7 +254,7 @@ func TestWhatIsNoFileIsRefusedWithoutWaiting(t *testing.T) {
 	require.NoError(t, err)
 	defer listener.Close()
 	for path, want := range map[string]string{dir: "a folder", fifo: "FIFO", os.DevNull: "a device", socket: "no regular file"} {
-		_, err := s.PutFile(t.Context(), path)
+		_, err := putFile(t.Context(), s, path)
 		require.ErrorContains(t, err, want, path)
 	}
 }
@@ -207,7 +280,7 @@ func TestAFileThatIsStillWrittenIsRefused(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "acme.csv")
 			require.NoError(t, os.WriteFile(path, bytes.Repeat([]byte("3055550123\n"), 1000), 0o600))
 			ctx := &changing{Context: t.Context(), change: func() error { return change(path) }}
-			_, err := s.PutFile(ctx, path)
+			_, err := putFile(ctx, s, path)
 			require.NoError(t, ctx.err)
 			require.ErrorContains(t, err, "try again")
 			require.Empty(t, names(t, s))
