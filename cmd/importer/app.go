@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"importer/internal/config"
+	"importer/internal/dropfile"
 	"importer/internal/importer"
 	"importer/internal/lead"
 	"importer/internal/ledger"
@@ -44,7 +45,7 @@ type app struct {
 
 // load reads the configuration.
 func (sh *shell) load() (*app, error) {
-	cfg, err := config.Load(sh.config, lead.Fields(), nonagent.IsCustomField)
+	cfg, err := config.Load(sh.config, config.Knowledge{Fields: lead.Fields(), CustomField: nonagent.IsCustomField, Template: dropfile.CheckTemplate})
 	if err != nil {
 		return nil, err
 	}
@@ -274,9 +275,10 @@ func feedOf(name string, f config.Feed, d config.Dialer) importer.Feed {
 		Name: name, Dialer: f.Dialer, Campaign: f.CampaignID,
 		By: f.Dedupe.By, Scope: f.Dedupe.Scope, Window: f.Dedupe.Window.Std(),
 		DNC: checks.DNC, DNCAreaCode: checks.DNCAreaCode, PhoneChecks: checks.Phone,
-		Duplicate:     map[string]string{"list": "DUPLIST", "campaign": "DUPCAMP", "system": "DUPSYS"}[checks.Duplicate],
-		DuplicateDays: checks.DuplicateDays,
-		Settings:      settingsOf(f, d),
+		Duplicate:      map[string]string{"list": "DUPLIST", "campaign": "DUPCAMP", "system": "DUPSYS"}[checks.Duplicate],
+		DuplicateDays:  checks.DuplicateDays,
+		Settings:       settingsOf(f, d),
+		OnHeaderChange: f.OnHeader,
 	}
 	if f.Hopper.Add {
 		feed.Hopper = &importer.Hopper{Priority: f.Hopper.Priority, LocalCallTime: f.Hopper.LocalCallTime}
@@ -288,6 +290,7 @@ func feedOf(name string, f config.Feed, d config.Dialer) importer.Feed {
 func settingsOf(f config.Feed, d config.Dialer) string {
 	text, err := json.Marshal([]any{
 		f.Dialer, f.ListID, f.CampaignID, f.Region, f.Columns, f.CustomFields, f.AltPhones, f.Callback, f.File,
+		f.DateOrder, f.CalmCapitals, f.OnBad,
 		f.Dedupe.By, f.Dedupe.Scope, d.NonLatin, d.TokenField,
 	})
 	if err != nil {

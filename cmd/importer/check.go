@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -109,6 +110,10 @@ func (c *checker) check(ctx context.Context, file string, text io.Reader) error 
 	case err != nil:
 		return fmt.Errorf("%s: %w", file, err)
 	}
+	in.Rules.Dates = r.Dates()
+	if err := c.header(ctx, file, r); err != nil {
+		return err
+	}
 	feed := feedOf(c.name, c.feed, c.cfg.Dialers[c.feed.Dialer])
 	for more := true; more; {
 		lines := map[importer.ClaimKey][]int{}
@@ -149,6 +154,23 @@ func (c *checker) check(ctx context.Context, file string, text io.Reader) error 
 	return c.report(file, r.Mapping())
 }
 
+// header tells what an import would make of a changed header.
+func (c *checker) header(ctx context.Context, file string, r *dropfile.Reader) error {
+	last, err := c.ledger.LastDone(ctx, c.name)
+	if err != nil || last.ID == 0 {
+		return err
+	}
+	what, lost := r.Changed(last.Header)
+	switch {
+	case what == "":
+	case lost && c.feed.OnHeader == "stop":
+		fmt.Fprintf(c.errOut, "importer: %s would be held, unless it is imported with --new-header: since drop %d of this feed %s\n", file, last.ID, what)
+	default:
+		fmt.Fprintf(c.errOut, "importer: warning: since drop %d of this feed %s\n", last.ID, what)
+	}
+	return nil
+}
+
 // clean cleans a row and returns the key that it would claim.
 func (c *checker) clean(in importer.Incoming, feed importer.Feed, row importer.Row) (importer.ClaimKey, bool) {
 	refusal := row.Refusal
@@ -180,6 +202,30 @@ func (c *checker) count(s importer.State, why importer.Reason, line int) {
 	}
 }
 
+// columns shows how each column is read, why, and what its cells are like.
+func (c *checker) columns(mapping []dropfile.Mapped) error {
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "column\tbecomes\tbecause\tsuch as")
+	for _, m := range mapping {
+		field, why := m.Field, ""
+		switch m.By {
+		case dropfile.ByFeed:
+			why = "the feed says so"
+		case dropfile.ByName:
+			why = "of its name"
+		case dropfile.ByContent:
+			why = fmt.Sprintf("its cells look so (%d %%)", m.Confidence)
+		default:
+			field = "-"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", oneLine(m.Header), field, why, m.Sample)
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("writing the columns: %w", err)
+	}
+	return nil
+}
+
 func (c *checker) report(file string, mapping []dropfile.Mapped) error {
 	if c.json {
 		return report.Counts(c.out, report.JSON, c.counts)
@@ -195,6 +241,9 @@ func (c *checker) report(file string, mapping []dropfile.Mapped) error {
 	fmt.Fprintf(c.out, "%s: %d rows\nColumns: %s\n", file, c.rows, strings.Join(used, ", "))
 	if len(unused) > 0 {
 		fmt.Fprintf(c.out, "Not used: %s\n", strings.Join(unused, ", "))
+	}
+	if err := c.columns(mapping); err != nil {
+		return err
 	}
 	if err := report.Counts(c.out, report.Table, c.counts); err != nil {
 		return err

@@ -83,12 +83,12 @@ func (sh *shell) demo(ctx context.Context, keep bool) (err error) {
 	say := func(format string, a ...any) { fmt.Fprintf(sh.out, format+"\n", a...) }
 	say("A simulated VICIdial answers at %s.\nA private PostgreSQL is the ledger.\n", dialer.URL())
 	say("$ importer import %s --feed acme", strings.Join(baseNames(files), " "))
-	if err := demo.importFiles(ctx, files, "acme", false); !needsPerson(err) {
+	if err := demo.importFiles(ctx, files, "acme", false, false); !needsPerson(err) {
 		return err
 	}
 	say("\nThe vendor sends the first file once more:\n$ importer import %s --feed acme", filepath.Base(files[0]))
 	calls := dialer.Calls("add_lead")
-	if err := demo.importFiles(ctx, files[:1], "acme", false); err != nil {
+	if err := demo.importFiles(ctx, files[:1], "acme", false, false); err != nil {
 		return err
 	}
 	if again := dialer.Calls("add_lead") - calls; again != 0 {

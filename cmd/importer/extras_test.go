@@ -56,8 +56,8 @@ func TestSettingsTellHowExtrasBecomeLeads(t *testing.T) {
 	plain := config.Feed{Dialer: "main"}
 	known := map[string]string{settingsOf(plain, config.Dialer{}): "none"}
 	for name, change := range map[string]func(*config.Feed){
-		"a custom field":     func(f *config.Feed) { f.CustomFields = map[string]string{"color": "Color"} },
-		"another header":     func(f *config.Feed) { f.CustomFields = map[string]string{"color": "Colour"} },
+		"a custom field":     func(f *config.Feed) { f.CustomFields = map[string]config.Column{"color": {Header: "Color"}} },
+		"another header":     func(f *config.Feed) { f.CustomFields = map[string]config.Column{"color": {Header: "Colour"}} },
 		"a further number":   func(f *config.Feed) { f.AltPhones = config.Strings{"Work"} },
 		"a callback":         func(f *config.Feed) { f.Callback = &config.Callback{Datetime: config.Value{Text: "NOW"}} },
 		"a callback's time":  func(f *config.Feed) { f.Callback = &config.Callback{Datetime: config.Value{Column: "NOW"}} },

@@ -20,7 +20,7 @@ import (
 
 func importCommand(sh *shell) *cobra.Command {
 	var feed string
-	var noWait bool
+	var noWait, newHeader bool
 	cmd := &cobra.Command{
 		Use:   "import FILE... --feed F",
 		Short: "Import files now (- is standard input)",
@@ -32,15 +32,16 @@ settled, which can take as long as the dialer's quiescence; with --no-wait
 they are left to importer reconcile.`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, files []string) error {
-			return sh.importFiles(cmd.Context(), files, feed, noWait)
+			return sh.importFiles(cmd.Context(), files, feed, noWait, newHeader)
 		},
 	}
 	cmd.Flags().StringVarP(&feed, "feed", "f", "", "the feed that the files belong to (required)")
 	cmd.Flags().BoolVar(&noWait, "no-wait", false, "leave rows whose answers were lost to a later importer reconcile")
+	cmd.Flags().BoolVar(&newHeader, "new-header", false, "the files' columns may be others than those of the feed's last file")
 	return cmd
 }
 
-func (sh *shell) importFiles(ctx context.Context, files []string, name string, noWait bool) error {
+func (sh *shell) importFiles(ctx context.Context, files []string, name string, noWait, newHeader bool) error {
 	a, err := sh.load()
 	if err != nil {
 		return err
@@ -65,6 +66,7 @@ func (sh *shell) importFiles(ctx context.Context, files []string, name string, n
 		return err
 	}
 	return a.carry(name, feed, noWait, func(im *importer.Importer, f importer.Feed) (importer.Summary, error) {
+		im.NewHeader = newHeader
 		return im.Run(ctx, f, "import", drops)
 	})
 }
@@ -129,7 +131,7 @@ func (a *app) incoming(name string, feed config.Feed, d importer.Drop) importer.
 	}
 	return importer.Incoming{
 		Drop:  d,
-		Rules: lead.Rules{Region: feed.Region, NonLatin: dialer.NonLatin, ListID: list},
+		Rules: rulesOf(feed, dialer, list),
 		Open: func() (importer.Reader, error) {
 			if listErr != nil {
 				return nil, listErr
@@ -151,6 +153,8 @@ func (a *app) incoming(name string, feed config.Feed, d importer.Drop) importer.
 type opened struct {
 	importer.Rows
 	header  []string
+	dates   map[string]lead.DateOrder
+	changed func(header []string) (string, bool)
 	skipped func() int
 	file    *os.File
 }
@@ -159,6 +163,10 @@ func (o opened) Header() []string { return o.header }
 func (o opened) Skipped() int     { return o.skipped() }
 func (o opened) Close() error     { return o.file.Close() }
 
+func (o opened) Changed(header []string) (string, bool) { return o.changed(header) }
+
+func (o opened) Dates() map[string]lead.DateOrder { return o.dates }
+
 // openDrop reads a file as its feed's configuration says. An empty file is a
 // drop without rows.
 func openDrop(f *os.File, name string, feed config.Feed) (importer.Reader, error) {
@@ -166,28 +174,46 @@ func openDrop(f *os.File, name string, feed config.Feed) (importer.Reader, error
 	var hold *dropfile.HoldError
 	switch {
 	case errors.Is(err, dropfile.ErrEmpty):
-		return opened{Rows: noRows{}, skipped: func() int { return 0 }, file: f}, nil
+		return opened{Rows: noRows{}, changed: func([]string) (string, bool) { return "", false }, skipped: func() int { return 0 }, file: f}, nil
 	case errors.As(err, &hold):
 		return nil, &importer.HoldError{Why: hold.Error()}
 	case err != nil:
 		return nil, unreadable(name, err)
 	}
-	return opened{Rows: readable{r, name}, header: r.Header(), skipped: func() int { return r.Outside().Count }, file: f}, nil
+	return opened{
+		Rows: readable{r, name}, header: r.Header(), dates: r.Dates(), changed: r.Changed,
+		skipped: func() int { return r.Outside().Count }, file: f,
+	}, nil
+}
+
+// rulesOf says how a feed's rows become leads of a list.
+func rulesOf(feed config.Feed, dialer config.Dialer, list string) lead.Rules {
+	r := lead.Rules{
+		Region: feed.Region, NonLatin: dialer.NonLatin, ListID: list,
+		DateOrder: lead.DateOrder(feed.DateOrder), CalmCapitals: feed.CalmCapitals, Fatal: map[string]bool{},
+	}
+	for field, then := range feed.OnBad {
+		r.Fatal[field] = then == "invalid"
+	}
+	return r
 }
 
 func dropOptions(feed config.Feed) dropfile.Options {
-	columns := map[string]string{}
-	for field, header := range feed.Columns {
-		columns[field] = header
-	}
-	if feed.ListID.Column != "" {
-		columns["list_id"] = feed.ListID.Column
-	}
 	f := feed.File
 	o := dropfile.Options{
-		Columns: columns, Extras: dropfile.Extras{Custom: feed.CustomFields, AltPhones: feed.AltPhones},
+		Columns: map[string]string{}, Made: map[string]dropfile.Made{}, Region: feed.Region,
+		Extras:   dropfile.Extras{Custom: map[string]string{}, AltPhones: feed.AltPhones},
 		Encoding: f.Encoding, Delimiter: f.Delimiter, Quote: f.Quote, Escape: f.Escape,
 		RecordEnd: f.RecordEnd, HeaderLine: f.HeaderLine,
+	}
+	for field, c := range feed.Columns {
+		column(o, o.Columns, field, field, c)
+	}
+	for label, c := range feed.CustomFields {
+		column(o, o.Extras.Custom, label, dropfile.CustomField(label), c)
+	}
+	if feed.ListID.Column != "" {
+		o.Columns["list_id"] = feed.ListID.Column
 	}
 	if b := feed.Callback; b != nil {
 		value := func(v config.Value) dropfile.Value { return dropfile.Value{Text: v.Text, Header: v.Column} }
@@ -196,6 +222,15 @@ func dropOptions(feed config.Feed) dropfile.Options {
 		}
 	}
 	return o
+}
+
+// column puts what a feed says of a field where it belongs.
+func column(o dropfile.Options, headers map[string]string, name, target string, c config.Column) {
+	if c.Header != "" {
+		headers[name] = c.Header
+		return
+	}
+	o.Made[target] = dropfile.Made{Value: c.Value, Template: c.Template, FirstOf: c.FirstOf}
 }
 
 // readable calls what a reader cannot go on from the drop's fault.

@@ -54,7 +54,11 @@ be given instead.`,
 }
 
 func (sh *shell) inspect(file, as string, o dropfile.Options) error {
-	unpacking := container.Options{Say: func(s string) { fmt.Fprintln(sh.errOut, "importer:", s) }}
+	var within []string
+	unpacking := container.Options{
+		Say:    func(s string) { fmt.Fprintln(sh.errOut, "importer:", s) },
+		Within: func(containers []string) { within = containers },
+	}
 	return sh.eachText(file, unpacking, func(name string, r io.Reader) error {
 		t, err := dropfile.OpenTable(r, o)
 		if err != nil {
@@ -72,19 +76,29 @@ func (sh *shell) inspect(file, as string, o dropfile.Options) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		if sh.json {
-			return json.NewEncoder(explanation).Encode(t.Explain())
+			return json.NewEncoder(explanation).Encode(inspected{name, within, t.Explain()})
 		}
-		return explain(explanation, name, t.Explain())
+		return explain(explanation, name, within, t.Explain())
 	})
 }
 
-// explain tells people how a file is read.
-func explain(to io.Writer, file string, e dropfile.Explanation) error {
+// inspected is what is told about one text.
+type inspected struct {
+	Name       string   `json:"name"`
+	Containers []string `json:"containers,omitempty"` // from the outermost inwards
+	dropfile.Explanation
+}
+
+// explain tells people how a text is read.
+func explain(to io.Writer, file string, within []string, e dropfile.Explanation) error {
 	if e.Records == 0 && len(e.Columns) == 0 {
 		fmt.Fprintf(to, "%s has no table\n", file)
 	}
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "%s: %d records in %d columns, %s\n", file, e.Records, len(e.Columns), headerWords(e.HeaderLines))
+	if len(within) > 0 {
+		fmt.Fprintf(w, "taken out of %s\n", strings.Join(within, ", then "))
+	}
 	mark := ""
 	if e.ByteOrderMark {
 		mark = " with a byte-order mark"

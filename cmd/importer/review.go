@@ -150,7 +150,15 @@ begin with an apostrophe.`,
 				states = append(states, importer.Duplicate)
 			}
 			return sh.withLedger(cmd.Context(), func(a *app) error {
-				out := report.NewRejects(a.out)
+				runs, err := a.ledger.ListRuns(cmd.Context(), ledger.RunFilter{ID: run})
+				if err != nil {
+					return err
+				}
+				var headers [][]string
+				for _, d := range runs[0].Drops {
+					headers = append(headers, d.Drop.Header)
+				}
+				out := report.NewRejects(a.out, headers)
 				if err := a.ledger.Rejects(cmd.Context(), run, states, incomplete, out.Add); err != nil {
 					return err
 				}

@@ -17,10 +17,8 @@ import (
 type checker struct {
 	*findings
 	cfg    *Config
-	fields []string // the lead fields
-	// customField tells what the API would take for a custom field's label.
-	customField func(label string) bool
-	folder      string // the file's own
+	known  Knowledge
+	folder string // the file's own
 }
 
 var (

@@ -26,12 +26,12 @@ func (c *checker) extras(path string, f *Feed) {
 	for _, label := range slices.Sorted(maps.Keys(f.CustomFields)) {
 		at := path + ".custom_fields." + label
 		switch {
-		case slices.Contains(c.fields, label):
+		case slices.Contains(c.known.Fields, label):
 			c.bad(at, "%s.custom_fields names %q, which is a field of every lead: map it in columns", path, label)
-		case !c.customField(label):
+		case !c.known.CustomField(label):
 			c.bad(at, "%s.custom_fields names %q, which can be no custom field: use the label that the dialer has for it, made of letters, digits and _, and none of the API's own parameters", path, label)
-		case f.CustomFields[label] == "":
-			c.bad(at, "%s is empty: write the column's header in the file, or remove the line", at)
+		default:
+			c.column(at, f.CustomFields[label])
 		}
 	}
 	for i, header := range f.AltPhones {
@@ -79,12 +79,18 @@ func (c *checker) headersOnce(path string, f *Feed) {
 		}
 		seen[header] = at
 	}
+	onceOf := func(at string, col Column) {
+		once(at, col.Header)
+		for i, header := range col.FirstOf {
+			once(at+".first_of"+index(i), header)
+		}
+	}
 	for _, field := range slices.Sorted(maps.Keys(f.Columns)) {
-		once(path+".columns."+field, f.Columns[field])
+		onceOf(path+".columns."+field, f.Columns[field])
 	}
 	once(path+".list_id.column", f.ListID.Column)
 	for _, label := range slices.Sorted(maps.Keys(f.CustomFields)) {
-		once(path+".custom_fields."+label, f.CustomFields[label])
+		onceOf(path+".custom_fields."+label, f.CustomFields[label])
 	}
 	for i, header := range f.AltPhones {
 		once(path+".alt_phones"+index(i), header)

@@ -122,12 +122,49 @@ func (c *checker) columns(path string, f *Feed, tokenField string) {
 		switch {
 		case field == "list_id":
 			c.bad(at, "%s belongs elsewhere: write list_id: {column: HEADER} in %s", at, path)
-		case !slices.Contains(c.fields, field):
-			c.bad(at, "%s.columns names %q, which is no lead field: write FIELD: HEADER with one of %s", path, field, strings.Join(c.fields, ", "))
+		case !slices.Contains(c.known.Fields, field):
+			c.bad(at, "%s.columns names %q, which is no lead field: write FIELD: HEADER with one of %s", path, field, strings.Join(c.known.Fields, ", "))
 		case field == tokenField:
 			c.bad(at, "%s is the field that carries the importer's token: map another field, or set another token_field in dialers.%s", at, f.Dialer)
-		case f.Columns[field] == "":
-			c.bad(at, "%s is empty: write the column's header in the file, or remove the line", at)
+		default:
+			c.column(at, f.Columns[field])
+		}
+	}
+	c.oneOf(path+".on_header_change", f.OnHeader, "stop", "warn")
+	if f.DateOrder != "" {
+		c.oneOf(path+".date_order", f.DateOrder, "mdy", "dmy", "ymd")
+	}
+	for _, field := range slices.Sorted(maps.Keys(f.OnBad)) {
+		at := path + ".on_bad." + field
+		switch {
+		case !slices.Contains(c.known.Fields, field):
+			c.bad(at, "%s.on_bad names %q, which is no lead field: use one of %s", path, field, strings.Join(c.known.Fields, ", "))
+		case field == "phone_number" && f.OnBad[field] == "drop":
+			c.bad(at, "%s cannot be drop: no lead is without its phone number", at)
+		default:
+			c.oneOf(at, f.OnBad[field], "drop", "invalid")
+		}
+	}
+}
+
+// column checks where one field comes from.
+func (c *checker) column(at string, col Column) {
+	given := 0
+	for _, form := range []bool{col.Header != "", col.Template != "", col.Value != "", len(col.FirstOf) > 0} {
+		if form {
+			given++
+		}
+	}
+	switch {
+	case given == 0:
+		c.bad(at, "%s is empty: write the column's header in the file, or remove the line", at)
+	case given > 1:
+		c.bad(at, "%s has several of first_of, template and value: keep one of them", at)
+	case slices.Contains(col.FirstOf, ""):
+		c.bad(at+".first_of", "%s.first_of has an empty header: write the column's header in the file", at)
+	case col.Template != "":
+		if err := c.known.Template(col.Template); err != nil {
+			c.bad(at+".template", "%s.template must be %v", at, err)
 		}
 	}
 }
@@ -158,8 +195,8 @@ func (c *checker) dedupe(path string, f *Feed, tokenField string) {
 	for i, field := range f.Dedupe.By {
 		at := path + ".by" + index(i)
 		switch {
-		case !slices.Contains(c.fields, field):
-			c.bad(at, "%s.by names something that is no lead field: use one of %s", path, strings.Join(c.fields, ", "))
+		case !slices.Contains(c.known.Fields, field):
+			c.bad(at, "%s.by names something that is no lead field: use one of %s", path, strings.Join(c.known.Fields, ", "))
 		case field == tokenField:
 			c.bad(at, "%s.by names %s, which carries the importer's token and so differs for every row: use another field", path, field)
 		case slices.Contains(f.Dedupe.By[:i], field):

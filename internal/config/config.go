@@ -62,8 +62,12 @@ type Feed struct {
 	Source            Source            `yaml:"source,omitempty" jsonschema_description:"Where files are pulled from; not needed for importer import."`
 	Schedule          Strings           `yaml:"schedule" jsonschema_description:"When importer serve pulls: one cron expression or a list, such as 0 6 * * 1-5."`
 	TimeZone          string            `yaml:"time_zone" jsonschema_description:"Zone of the schedule, such as America/New_York; Local: this machine's."`
-	Columns           map[string]string `yaml:"columns" jsonschema_description:"Lead field: header in the file. Usual headers are recognised without it."`
-	CustomFields      map[string]string `yaml:"custom_fields" jsonschema_description:"The list's custom fields. Label in the dialer: header in the file."`
+	Columns           map[string]Column `yaml:"columns" jsonschema_description:"Lead field: header in the file. Usual headers are recognised without it. Without a column of its own: {value: TEXT}, {template: TEXT} or {first_of: [HEADER, HEADER]}."`
+	CustomFields      map[string]Column `yaml:"custom_fields" jsonschema_description:"The list's custom fields. Label in the dialer: header in the file, or what columns take."`
+	DateOrder         string            `yaml:"date_order" jsonschema:"enum=,enum=mdy,enum=dmy,enum=ymd" jsonschema_description:"How the feed writes dates that could be read in several ways: mdy, dmy or ymd. Empty: what other dates of the column show, or the usage of the region."`
+	CalmCapitals      bool              `yaml:"calm_capitals" jsonschema_description:"Write names and addresses that are all in capitals as people write them."`
+	OnBad             map[string]string `yaml:"on_bad" jsonschema_description:"Lead field: drop (leave out what cannot be stored, noted on the row; the default) or invalid (refuse the row). A bad phone_number is always refused."`
+	OnHeader          string            `yaml:"on_header_change" jsonschema:"enum=stop,enum=warn" jsonschema_description:"What to do with a file that lacks a column which was used in the feed's last file: stop (hold it, a person decides) or warn."`
 	AltPhones         Strings           `yaml:"alt_phones" jsonschema_description:"Headers of columns with further phone numbers, in the order in which they are dialled. The header is the number's note."`
 	Hopper            Hopper            `yaml:"hopper" jsonschema_description:"Whether new leads are put into the hopper at once."`
 	Callback          *Callback         `yaml:"callback,omitempty" jsonschema_description:"Schedules a callback for each row that has a time for it. Needs campaign_id."`
@@ -148,6 +152,7 @@ func (d *Dialer) setDefaults() {
 func (f *Feed) setDefaults() {
 	f.Region = "US"
 	f.TimeZone = "Local"
+	f.OnHeader = "stop"
 	f.Hopper.setDefaults()
 	f.Dedupe.setDefaults()
 	f.DialerChecks.setDefaults()

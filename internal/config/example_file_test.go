@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
@@ -19,7 +20,7 @@ const examplePath = "../../configs/importer.example.yaml"
 
 func TestTheExampleLoadsAsItStands(t *testing.T) {
 	t.Setenv("DIALER_PASSWORD", "secret-1")
-	cfg, err := config.Load(examplePath, leadFields, isCustomField)
+	cfg, err := config.Load(examplePath, knowledge)
 	require.NoError(t, err)
 	require.Empty(t, cfg.Warnings)
 	require.Equal(t, "secret-1", cfg.Dialers["main"].Password.Reveal())
@@ -71,6 +72,9 @@ func TestTheSchemasDefaultsAreTheLoaders(t *testing.T) {
 	}
 }
 
+// keyedByUser are mappings whose keys are the user's choice.
+var keyedByUser = map[string]bool{"feeds.*.columns": true, "feeds.*.custom_fields": true, "feeds.*.on_bad": true}
+
 // commentedKey matches the start of a line of the example whose key is
 // commented out: a # directly before the key.
 var commentedKey = regexp.MustCompile(`(?m)^( *)#([a-z_]+:)`)
@@ -92,7 +96,7 @@ func flatten(t *testing.T, text []byte) map[string]any {
 	var walk func(path string, node any)
 	walk = func(path string, node any) {
 		branch, ok := node.(map[string]any)
-		if !ok || path == "feeds.*.columns" || path == "feeds.*.custom_fields" {
+		if !ok || keyedByUser[path] {
 			values[path] = node
 			return
 		}
@@ -130,7 +134,7 @@ func schema(t *testing.T) (defaults, properties map[string]any) {
 		if n.Default != nil {
 			defaults[path] = n.Default
 		}
-		if path != "" && path != "dialers.*" && path != "feeds.*" {
+		if path != "" && !strings.HasSuffix(path, ".*") {
 			require.NotEmpty(t, n.Description, "the description of %s", path)
 		}
 		if n.Ref != "" {
@@ -145,7 +149,7 @@ func schema(t *testing.T) (defaults, properties map[string]any) {
 			walk(join(path, key), property)
 		}
 		var values node
-		if err := json.Unmarshal(n.AdditionalProperties, &values); err == nil && values.Ref != "" {
+		if err := json.Unmarshal(n.AdditionalProperties, &values); err == nil && values.Ref != "" && !keyedByUser[path] {
 			walk(join(path, "*"), values)
 			return
 		}

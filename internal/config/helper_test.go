@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"importer/internal/config"
+	"importer/internal/dropfile"
 )
 
 // leadFields stands for the list that the command line passes in.
@@ -19,6 +20,9 @@ var leadFields = []string{
 
 // isCustomField stands for the test that the command line passes in.
 func isCustomField(label string) bool { return label != "" && label != "function" }
+
+// knowledge stands for what the command line passes in.
+var knowledge = config.Knowledge{Fields: leadFields, CustomField: isCustomField, Template: dropfile.CheckTemplate}
 
 // smallest is a configuration with nothing but what has no default.
 const smallest = `dialers:
@@ -51,7 +55,7 @@ func write(t *testing.T, name, text string, mode os.FileMode) string {
 // load reads the text as a configuration file that only its owner may read.
 func load(t *testing.T, text string) (*config.Config, error) {
 	t.Helper()
-	return config.Load(write(t, "importer.yaml", text, 0o600), leadFields, isCustomField)
+	return config.Load(write(t, "importer.yaml", text, 0o600), knowledge)
 }
 
 // complaint loads the text, which must be refused, and returns the error
@@ -59,7 +63,7 @@ func load(t *testing.T, text string) (*config.Config, error) {
 func complaint(t *testing.T, text string) string {
 	t.Helper()
 	path := write(t, "importer.yaml", text, 0o600)
-	cfg, err := config.Load(path, leadFields, isCustomField)
+	cfg, err := config.Load(path, knowledge)
 	require.Error(t, err)
 	require.Nil(t, cfg)
 	var problems *config.Problems

@@ -16,14 +16,19 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// Load reads the configuration file and checks it. fields are the lead fields
-// that a feed may name in columns and dedupe.by; customField tells which labels
-// it may name in custom_fields.
+// Knowledge is what the other rooms know of what may stand in the file.
+type Knowledge struct {
+	Fields      []string                // that a lead has
+	CustomField func(label string) bool // tells what the API would take for a custom field's label
+	Template    func(text string) error // tells what is wrong with a template; completes "must be"
+}
+
+// Load reads the configuration file and checks it.
 //
 // Relative paths in the file are taken from the file's own folder. The error
 // is a *Problems that lists everything that is wrong at once; Config.Warnings
 // holds what is only unwise.
-func Load(path string, fields []string, customField func(label string) bool) (*Config, error) {
+func Load(path string, known Knowledge) (*Config, error) {
 	f := &findings{file: path, places: map[string]place{}, unread: map[string]bool{}}
 	folder, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
@@ -39,7 +44,7 @@ func Load(path string, fields []string, customField func(label string) bool) (*C
 	cfg := &Config{}
 	d.value(body, reflect.ValueOf(cfg).Elem(), "")
 
-	c := checker{findings: f, cfg: cfg, fields: fields, customField: customField, folder: folder}
+	c := checker{findings: f, cfg: cfg, known: known, folder: folder}
 	c.config()
 	c.inlineSecrets(d.inline)
 	if err := f.err(); err != nil {

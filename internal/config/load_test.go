@@ -111,6 +111,10 @@ func TestEachMistakeIsExplainedWithItsPlace(t *testing.T) {
 		"a column that is no field":   {edit(t, feed, feed+"    columns: {function: Fn}\n"), `importer.yaml:10:25: feeds.acme.columns names "function", which is no lead field: write FIELD: HEADER with one of comments, first_name, list_id, phone_code, phone_number, security_phrase, source_id, vendor_lead_code`},
 		"a column for the list":       {edit(t, feed, feed+"    columns: {list_id: List}\n"), "importer.yaml:10:24: feeds.acme.columns.list_id belongs elsewhere: write list_id: {column: HEADER} in feeds.acme"},
 		"a column for the token":      {edit(t, feed, feed+"    columns: {source_id: Src}\n"), "importer.yaml:10:26: feeds.acme.columns.source_id is the field that carries the importer's token: map another field, or set another token_field in dialers.main"},
+		"a template with more in it":  {edit(t, feed, feed+"    columns: {comments: {template: '{{if .a}}x{{end}}'}}\n"), `importer.yaml:10:36: feeds.acme.columns.comments.template must be a text with fields in it, such as "{{.first_name}} {{.last_name}}": nothing but {{.NAME}} may stand in braces, where NAME is a lead's field or a header without its blanks`},
+		"two origins of a field":      {edit(t, feed, feed+"    columns: {comments: {value: x, template: '{{.a}}'}}\n"), "importer.yaml:10:15: feeds.acme.columns.comments has several of first_of, template and value: keep one of them"},
+		"a bad field that is lost":    {edit(t, feed, feed+"    on_bad: {phone_number: drop}\n"), "importer.yaml:10:28: feeds.acme.on_bad.phone_number cannot be drop: no lead is without its phone number"},
+		"another order of dates":      {edit(t, feed, feed+"    date_order: ydm\n"), "importer.yaml:10:17: feeds.acme.date_order must be one of mdy, dmy, ymd"},
 		"a column without header":     {edit(t, feed, feed+"    columns: {comments: ''}\n"), "importer.yaml:10:25: feeds.acme.columns.comments is empty: write the column's header in the file, or remove the line"},
 		"a quote that is none":        {edit(t, feed, feed+"    file: {quote: '`'}\n"), "importer.yaml:10:19: feeds.acme.file.quote must be one of double, single, none"},
 		"a header above the file":     {edit(t, feed, feed+"    file: {header_line: -2}\n"), "importer.yaml:10:25: feeds.acme.file.header_line is no line: count from 1, or write 0 to have it found, or -1 for a file without a header"},
@@ -165,9 +169,9 @@ func TestFeedsThatShareNoScopeMayDifferInTheirIdentity(t *testing.T) {
 
 func TestAMissingFileIsExplained(t *testing.T) {
 	t.Parallel()
-	_, err := config.Load("nowhere/importer.yaml", leadFields, isCustomField)
+	_, err := config.Load("nowhere/importer.yaml", knowledge)
 	require.EqualError(t, err, "nowhere/importer.yaml: there is no such file: copy configs/importer.example.yaml there and edit it, or name yours with --config")
-	_, err = config.Load(".", leadFields, isCustomField)
+	_, err = config.Load(".", knowledge)
 	require.EqualError(t, err, ".: the file cannot be read (is a directory): name a readable file with --config")
 }
 
@@ -224,7 +228,7 @@ func TestHTTPNeedsLeaveExceptOnLoopback(t *testing.T) {
 func TestPathsAreCountedFromTheFile(t *testing.T) {
 	t.Parallel()
 	path := write(t, "importer.yaml", "state_dir: here\nledger: {postgres_bin: /usr/lib/postgresql/17/bin}\n", 0o600)
-	cfg, err := config.Load(path, leadFields, isCustomField)
+	cfg, err := config.Load(path, knowledge)
 	require.NoError(t, err)
 	require.Equal(t, filepath.Join(filepath.Dir(path), "here"), cfg.StateDir)
 	require.Equal(t, "/usr/lib/postgresql/17/bin", cfg.Ledger.PostgresBin)
@@ -260,7 +264,7 @@ func TestTheRedactedConfigurationLoadsAgain(t *testing.T) {
 	require.NoError(t, err)
 	// An empty mapping or list is rendered for one that was not given.
 	acme := again.Feeds["acme"]
-	acme.Columns, acme.Schedule, acme.CustomFields, acme.AltPhones, acme.DialerChecks.Phone = nil, nil, nil, nil, nil
+	acme.Columns, acme.Schedule, acme.CustomFields, acme.AltPhones, acme.DialerChecks.Phone, acme.OnBad = nil, nil, nil, nil, nil, nil
 	again.Feeds["acme"] = acme
 	require.Equal(t, cfg, again)
 }
@@ -298,7 +302,7 @@ importer.yaml:12:37: feeds.acme.dialer_checks.duplicate_days narrows duplicate, 
 func TestAScheduleWithoutASourceIsAWarning(t *testing.T) {
 	t.Parallel()
 	path := write(t, "importer.yaml", edit(t, "    list_id: 101\n", "    list_id: 101\n    schedule: ['@daily']\n"), 0o600)
-	cfg, err := config.Load(path, leadFields, isCustomField)
+	cfg, err := config.Load(path, knowledge)
 	require.NoError(t, err)
 	require.Equal(t, []config.Problem{{
 		File: path, Line: 10, Column: 5,

@@ -56,7 +56,7 @@ func TestAPasswordInAnOpenConfigurationIsAWarning(t *testing.T) {
 	path := write(t, "importer.yaml", smallest+`ledger:
   dsn: postgres://importer:hunter2@db.example.com/importer
 `, 0o644)
-	cfg, err := config.Load(path, leadFields, isCustomField)
+	cfg, err := config.Load(path, knowledge)
 	require.NoError(t, err)
 	advice := " stands here in clear and others may read this file (mode 0644): run chmod 600 " + path + ", or take it from the environment with ${NAME}"
 	require.Equal(t, []config.Problem{
@@ -70,7 +70,7 @@ func TestAnOpenConfigurationWithoutPasswordsIsFine(t *testing.T) {
 	path := write(t, "importer.yaml", edit(t, "secret-1", "${IMPORTER_TEST_PASSWORD}")+`ledger:
   dsn: postgres://importer@db.example.com/importer
 `, 0o644)
-	cfg, err := config.Load(path, leadFields, isCustomField)
+	cfg, err := config.Load(path, knowledge)
 	require.NoError(t, err)
 	require.Equal(t, "secret-1", cfg.Dialers["main"].Password.Reveal())
 	require.Empty(t, cfg.Warnings)
@@ -79,7 +79,7 @@ func TestAnOpenConfigurationWithoutPasswordsIsFine(t *testing.T) {
 func TestARehearsalsPasswordIsNoSecret(t *testing.T) {
 	t.Parallel()
 	path := write(t, "importer.yaml", edit(t, "https://dialer.example.com", "http://127.0.0.1:8090"), 0o644)
-	cfg, err := config.Load(path, leadFields, isCustomField)
+	cfg, err := config.Load(path, knowledge)
 	require.NoError(t, err)
 	require.Empty(t, cfg.Warnings)
 }

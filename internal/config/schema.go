@@ -64,6 +64,19 @@ func (Value) JSONSchema() *jsonschema.Schema {
 	}}
 }
 
+// JSONSchema lists the forms of a column.
+func (Column) JSONSchema() *jsonschema.Schema {
+	several := form("first_of", "Headers, of which the first that is filled counts; of phone_number the next one that is filled becomes alt_phone.")
+	headers, _ := several.Properties.Get("first_of")
+	headers.Type, headers.OneOf = "", Strings{}.JSONSchema().OneOf
+	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
+		{Type: "string", MinLength: new(uint64(1))},
+		form("template", "Text with fields in it, such as {{.first_name}} {{.last_name}}: lead fields, or headers without their blanks."),
+		form("value", "The same for every row."),
+		several,
+	}}
+}
+
 // JSONSchema lists the three forms of a list id.
 func (ListID) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
@@ -95,6 +108,7 @@ func (Hopper) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Hopper](s) }
 // JSONSchemaExtend adds the defaults.
 func (Callback) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Callback](s) }
 
+// JSONSchemaExtend adds the defaults.
 func (File) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[File](s) }
 
 // JSONSchemaExtend adds the defaults.

@@ -97,6 +97,29 @@ func (l ListID) MarshalYAML() (any, error) {
 	return mapping(l), nil
 }
 
+// Column says where a field of a lead comes from. Exactly one is set.
+type Column struct {
+	Header   string  `yaml:"-"`                  // of the column
+	FirstOf  Strings `yaml:"first_of,omitempty"` // headers, of which the first that is filled counts
+	Template string  `yaml:"template,omitempty"` // such as "{{.first_name}} {{.last_name}}"
+	Value    string  `yaml:"value,omitempty"`    // the same for every row
+}
+
+// UnmarshalText takes a header.
+func (c *Column) UnmarshalText(text []byte) error {
+	c.Header = string(text)
+	return nil
+}
+
+// MarshalYAML writes the form that the file has.
+func (c Column) MarshalYAML() (any, error) {
+	if c.Header != "" {
+		return c.Header, nil
+	}
+	type mapping Column
+	return mapping(c), nil
+}
+
 // Value is the same for every row, or read from a column.
 type Value struct {
 	Text   string `yaml:"-"`

@@ -2,7 +2,6 @@ package dropfile
 
 import (
 	"io"
-	"slices"
 
 	"github.com/gocarina/gocsv"
 
@@ -19,12 +18,13 @@ type canonical struct {
 
 var _ gocsv.CSVReader = (*canonical)(nil)
 
-func newCanonical(mapping []Mapped) canonical {
+// newCanonical takes the columns by field, those of extras among them.
+func newCanonical(of map[string]int) canonical {
 	c := canonical{rows: make([][]string, 1, batchRows+1)}
-	for _, m := range mapping {
-		if slices.Contains(lead.Fields(), m.Field) {
-			c.columns = append(c.columns, m.Column-1)
-			c.rows[0] = append(c.rows[0], m.Field)
+	for _, field := range lead.Fields() {
+		if at, mapped := of[field]; mapped {
+			c.columns = append(c.columns, at)
+			c.rows[0] = append(c.rows[0], field)
 		}
 	}
 	return c

@@ -4,123 +4,192 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
-	"unicode"
+
+	"importer/internal/lead"
+)
+
+// Basis is why a column is read as what it is read as.
+type Basis string
+
+// The bases, in the order in which they count.
+const (
+	ByFeed    Basis = "feed"    // the feed's configuration says so
+	ByName    Basis = "name"    // its header is one of the usual names
+	ByContent Basis = "content" // the first records look like it
 )
 
 // Mapped says how one column of the file is read.
 type Mapped struct {
 	Column     int    // from 1
-	Header     string // the vendor's name
-	Field      string // the lead's field, or one of its extras such as alt_phones[0]; empty when the column is not used
-	Configured bool   // the feed's configuration says so, not the header's name
-}
-
-// usual lists, for each of a lead's fields beside the phone numbers, the names
-// that vendors give it, the best first, in lower case without anything but
-// letters and digits. Where two columns have names for one field the better
-// name counts, then the column further left.
-var usual = map[string][]string{
-	"phone_code":       {"phonecode", "dialcode", "dialingcode", "callingcode", "countrycallingcode", "phonecountrycode"},
-	"list_id":          {"listid"},
-	"vendor_lead_code": {"vendorleadcode", "leadid", "externalid", "customerid", "contactid", "clientid", "recordid", "accountid", "id"},
-	"source_id":        {"sourceid"},
-	"title":            {"title", "salutation", "nameprefix", "prefix"},
-	"first_name":       {"firstname", "fname", "givenname", "forename", "contactfirst", "contactfirstname", "first"},
-	"middle_initial":   {"middleinitial", "mi", "middlename", "middle"},
-	"last_name":        {"lastname", "lname", "surname", "familyname", "contactlast", "contactlastname", "last"},
-	"address1":         {"address1", "address", "addressline1", "streetaddress", "street", "street1", "addr1", "addr", "mailingaddress"},
-	"address2":         {"address2", "addressline2", "street2", "addr2", "suite", "apartment", "apt", "unit"},
-	"address3":         {"address3", "addressline3", "street3", "addr3"},
-	"city":             {"city", "town", "locality"},
-	"state":            {"state", "statecode", "stateprovince"},
-	"province":         {"province"},
-	"postal_code":      {"postalcode", "zip", "zipcode", "postcode", "zippostalcode", "zip5", "postal"},
-	"country_code":     {"countrycode", "country"},
-	"gender":           {"gender", "sex"},
-	"date_of_birth":    {"dateofbirth", "dob", "birthdate", "birthday", "birth"},
-	"email":            {"email", "emailaddress", "email1", "mail"},
-	"security_phrase":  {"securityphrase"},
-	"comments":         {"comments", "comment", "notes", "note", "remarks"},
-	"rank":             {"rank"},
-	"owner":            {"owner", "leadowner"},
-}
-
-// plain returns a header as the dictionary has it.
-func plain(header string) string {
-	return strings.Map(func(c rune) rune {
-		if unicode.IsLetter(c) || unicode.IsDigit(c) {
-			return unicode.ToLower(c)
-		}
-		return -1
-	}, header)
+	Header     string // the vendor's name; without a header "column 3"
+	Field      string // the lead's field, full_name, or one of its extras such as alt_phones[0]; empty when the column is not used
+	By         Basis
+	Confidence int    // percent
+	Sample     string // the first cell that is not empty, masked
 }
 
 // columns finds out which column holds which field.
 type columns struct {
-	headers []string
-	plain   []string
-	of      map[string]int // field to column, from 0
-	taken   []bool
+	headers  []string // nil: the file has none
+	plain    []string
+	sample   [][]string // the first records
+	rules    lead.Rules
+	of       map[string]int // field to column, from 0
+	why      map[string]Mapped
+	taken    []bool
+	headless bool
+	made     map[string]Made // fields that need no column
 }
 
-// mapColumns maps the file's columns: first those that are configured (field
-// mapColumns maps the file's columns: first those that are configured (field
-// or extra to header), then by their usual names. names are the headers as they
-// stand in the file, not made distinct. Returns *HoldError when a person must
-// decide.
-func mapColumns(headers, names []string, configured map[string]string) ([]Mapped, error) {
-	c := columns{headers: headers, of: map[string]int{}, taken: make([]bool, len(headers))}
-	for _, h := range names {
-		c.plain = append(c.plain, plain(h))
+// newColumns looks at a table. names are the headers as they stand in the
+// file, headers the same made distinct; both are nil for a table without.
+func newColumns(headers, names []string, sample [][]string, region string) *columns {
+	c := &columns{sample: sample, rules: lead.Rules{Region: region}, of: map[string]int{}, why: map[string]Mapped{}, headless: headers == nil}
+	if c.headless {
+		width := 0
+		for _, cells := range sample {
+			width = max(width, len(cells))
+		}
+		for at := range width {
+			headers = append(headers, "column "+strconv.Itoa(at+1))
+		}
+		names = make([]string, width)
 	}
+	c.headless = c.headless || areNumbered(names)
+	c.headers, c.taken = headers, make([]bool, len(headers))
+	for _, name := range names {
+		c.plain = append(c.plain, plain(name))
+	}
+	return c
+}
+
+// areNumbered tells the header that our rejects give to a table without one.
+func areNumbered(names []string) bool {
+	for i, name := range names {
+		if name == firstOwnColumn {
+			return i > 0
+		}
+		if name != "column "+strconv.Itoa(i+1) {
+			return false
+		}
+	}
+	return false
+}
+
+// takeConfigured maps what the feed's configuration says (field or extra to
+// header). Returns *HoldError when a column is not there.
+func (c *columns) takeConfigured(configured map[string]string) error {
 	for _, field := range slices.Sorted(maps.Keys(configured)) {
-		header := configured[field]
-		at := c.find(header)
-		if at < 0 {
-			return nil, &HoldError{Field: field, Wanted: header, Headers: c.shown()}
+		at, err := c.need(field, configured[field])
+		if err != nil {
+			return err
 		}
 		if c.taken[at] {
-			return nil, fmt.Errorf("columns: two fields name the header %q, one of them is %s", header, field)
+			return fmt.Errorf("columns: two fields name the header %q, one of them is %s", configured[field], field)
 		}
-		c.take(field, at)
+		c.take(field, at, ByFeed, 100)
 	}
-	for field, names := range usual {
-		if _, done := c.of[field]; !done {
-			c.takeUsual(field, names)
+	return nil
+}
+
+// takeRest maps the other columns by their usual names, then by their content.
+// What is made needs no column. Returns *HoldError when a person must decide
+// on the phone number's.
+func (c *columns) takeRest(made map[string]Made) error {
+	c.made = made
+	for entry, names := range usual {
+		if slices.Contains(lead.Fields(), entry) {
+			c.takeUsual(entry, names)
 		}
 	}
-	if err := c.takePhones(); err != nil {
-		return nil, err
+	c.takeNames()
+	if err := c.takePhone(); err != nil {
+		return err
 	}
-	return c.mapped(configured), nil
+	c.takeAltPhone()
+	c.takeByContent()
+	return nil
+}
+
+// need returns the column with a configured header.
+func (c *columns) need(field, header string) (int, error) {
+	at := c.find(header)
+	if at < 0 {
+		return 0, &HoldError{Field: field, Wanted: header, Headers: c.shown()}
+	}
+	return at, nil
 }
 
 // find returns the column with a configured header: as it is written there,
-// otherwise without regard to case, blanks and punctuation.
+// otherwise without regard to case, accents, blanks and punctuation. Columns
+// of a table without a header are found by their number.
 func (c *columns) find(header string) int {
-	if at := slices.Index(c.headers, strings.TrimSpace(header)); at >= 0 {
+	header = strings.TrimSpace(header)
+	if at := slices.Index(c.headers, header); at >= 0 {
 		return at
 	}
-	if name := plain(header); name != "" {
-		return slices.Index(c.plain, name)
+	name := plain(header)
+	if c.headless {
+		if n, err := strconv.Atoi(strings.TrimPrefix(name, "column")); err == nil && n > 0 && n <= len(c.headers) {
+			return n - 1
+		}
+		return -1
 	}
-	return -1
+	if name == "" {
+		return -1
+	}
+	return slices.Index(c.plain, name)
 }
 
-func (c *columns) take(field string, at int) {
+func (c *columns) take(field string, at int, by Basis, confidence int) {
 	c.of[field] = at
+	c.why[field] = Mapped{By: by, Confidence: confidence}
 	c.taken[at] = true
 }
 
+// has tells whether a field has its column, or needs none.
+func (c *columns) has(field string) bool {
+	_, mapped := c.of[field]
+	_, made := c.made[field]
+	return mapped || made || field == "alt_phone" && len(c.made["phone_number"].FirstOf) > 1
+}
+
 func (c *columns) takeUsual(field string, names []string) {
+	if c.has(field) {
+		return
+	}
 	for _, name := range names {
 		for at, h := range c.plain {
 			if h == name && !c.taken[at] {
-				c.take(field, at)
+				c.take(field, at, ByName, 99)
 				return
 			}
 		}
+	}
+}
+
+// takeNames reads a full name where neither name has a column. A column that is
+// called Name (Nom, Nombre, Nome) is the full name, or whichever of the two
+// names has no other column: Vorname, Name.
+func (c *columns) takeNames() {
+	first, last := c.has("first_name"), c.has("last_name")
+	either := fullName
+	switch {
+	case first && last:
+		return
+	case first:
+		either = "last_name"
+	case last:
+		either = "first_name"
+	default:
+		c.takeUsual(fullName, usual[fullName])
+	}
+	c.takeUsual(either, usual[eitherOne])
+	if at, ok := c.of[fullName]; ok && c.filled(at) > 0 && c.count(at, lead.LooksWord) == 0 && c.count(at, lead.LooksName) == 0 {
+		delete(c.of, fullName) // called Contact or Client, but no name is in it
+		c.taken[at] = false
 	}
 }
 
@@ -128,27 +197,65 @@ func (c *columns) takeUsual(field string, names []string) {
 // people's data has no place there.
 func (c *columns) shown() []string {
 	for _, h := range c.headers {
-		digits := 0
-		for _, r := range h {
-			if unicode.IsDigit(r) {
-				digits++
-			}
-		}
-		if digits >= 7 || strings.Contains(h, "@") {
+		if digitsIn(h) >= 7 || strings.Contains(h, "@") {
 			return nil
 		}
 	}
 	return c.headers
 }
 
-func (c *columns) mapped(configured map[string]string) []Mapped {
+func (c *columns) mapped() []Mapped {
 	all := make([]Mapped, len(c.headers))
 	for at, h := range c.headers {
-		all[at] = Mapped{Column: at + 1, Header: h}
+		all[at] = Mapped{Column: at + 1, Header: h, Sample: c.example(at)}
 	}
 	for field, at := range c.of {
-		_, said := configured[field]
-		all[at].Field, all[at].Configured = field, said
+		all[at].Field, all[at].By, all[at].Confidence = field, c.why[field].By, c.why[field].Confidence
 	}
 	return all
+}
+
+// cells yields a column's cells that are not empty.
+func (c *columns) cells(at int, yield func(cell string)) {
+	for _, record := range c.sample {
+		if at < len(record) {
+			if cell := strings.TrimSpace(record[at]); cell != "" {
+				yield(cell)
+			}
+		}
+	}
+}
+
+func (c *columns) count(at int, is func(string) bool) int {
+	n := 0
+	c.cells(at, func(cell string) {
+		if is(cell) {
+			n++
+		}
+	})
+	return n
+}
+
+func (c *columns) filled(at int) int {
+	return c.count(at, func(string) bool { return true })
+}
+
+// share is how much, in percent, of a column's cells look like a field.
+func (c *columns) share(at int, field string) int {
+	n := c.filled(at)
+	if n == 0 {
+		return 0
+	}
+	return 100 * c.count(at, func(cell string) bool { return c.rules.Looks(field, cell) }) / n
+}
+
+// example is a column's first cell, masked.
+func (c *columns) example(at int) string {
+	first := ""
+	c.cells(at, func(cell string) {
+		if first == "" {
+			first = mask(cell)
+		}
+	})
+	return first
 }

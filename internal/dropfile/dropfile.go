@@ -5,10 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
-
-	"github.com/gocarina/gocsv"
 
 	"importer/internal/importer"
 	"importer/internal/lead"
@@ -20,8 +16,13 @@ type Options struct {
 	// Columns maps a lead's field to the vendor's header for it, and goes
 	// before the usual names.
 	Columns map[string]string
+	// Made says how fields come about that no column holds as they are: a
+	// lead's field, or custom_fields.LABEL. None of them is in Columns.
+	Made map[string]Made
 	// Extras says where a lead's extras come from.
 	Extras Extras
+	// Region is the country by whose rules numbers and codes are recognised.
+	Region string
 
 	Encoding  string // the character set's name, e.g. windows-1252
 	Delimiter string // itself, or comma, semicolon, tab, pipe, space, caret, colon
@@ -41,29 +42,22 @@ const (
 	batchBytes = 256 << 10
 )
 
-// Reader yields a drop's rows. It reads ahead by at most 128 rows or one
-// record beyond 256 KiB, whichever comes first.
+// Reader yields a drop's rows. Beyond the first 600 records, by which the table
+// is judged, it reads ahead by at most 128 rows or one record beyond 256 KiB,
+// whichever comes first.
 type Reader struct {
-	table   *Table
-	mapping []Mapped
+	table  *Table
+	mapper *mapper
 
-	fill   canonical
-	extras extras
-	leads  []lead.Lead
-	rows   []importer.Row // read, not yet handed out
-	next   int
-	err    error // comes behind rows
+	rows []importer.Row // read, not yet handed out
+	next int
+	err  error // comes behind rows
 }
 
 // Open finds a file's table and which columns hold what. Returns ErrEmpty,
 // *FormatError, *HoldError or *RecordError for a file that cannot be read so;
 // then no row of it may be imported.
 func Open(r io.Reader, o Options) (*Reader, error) {
-	for field := range o.Columns {
-		if !slices.Contains(lead.Fields(), field) {
-			return nil, fmt.Errorf("columns: %q is no field of a lead", field)
-		}
-	}
 	t, err := OpenTable(r, o)
 	if err != nil {
 		return nil, err
@@ -80,13 +74,10 @@ func Open(r io.Reader, o Options) (*Reader, error) {
 			Cure:  fmt.Sprintf("it has %d names for %d columns; correct that line", len(t.Header()), t.Fields()),
 		}
 	}
-	configured := o.Extras.columns()
-	maps.Copy(configured, o.Columns)
-	mapping, err := mapColumns(t.Header(), t.shape.names(), configured)
-	if err != nil {
-		return nil, err
+	if t.unmapped != nil {
+		return nil, t.unmapped
 	}
-	return &Reader{table: t, mapping: mapping, fill: newCanonical(mapping), extras: newExtras(o.Extras, mapping)}, nil
+	return &Reader{table: t, mapper: t.mapper}, nil
 }
 
 // Header returns the names of the file's columns, without blanks around them
@@ -94,7 +85,10 @@ func Open(r io.Reader, o Options) (*Reader, error) {
 func (d *Reader) Header() []string { return d.table.Header() }
 
 // Mapping says how each of the file's columns is read.
-func (d *Reader) Mapping() []Mapped { return d.mapping }
+func (d *Reader) Mapping() []Mapped { return d.mapper.mapped }
+
+// Dates returns the orders that the file's first dates show, by field.
+func (d *Reader) Dates() map[string]lead.DateOrder { return d.mapper.dates }
 
 // Outside tells which lines of the file were no rows so far.
 func (d *Reader) Outside() Outside { return d.table.Outside() }
@@ -108,6 +102,9 @@ func (d *Reader) Next() (importer.Row, error) {
 			return importer.Row{}, d.err
 		}
 		d.readBatch()
+		if err := d.mapper.lead(d.rows); err != nil {
+			d.rows, d.err = nil, err
+		}
 		if len(d.rows) == 0 {
 			return importer.Row{}, d.err
 		}
@@ -119,7 +116,6 @@ func (d *Reader) Next() (importer.Row, error) {
 // readBatch reads rows until there are enough, or until an error.
 func (d *Reader) readBatch() {
 	d.rows, d.next = d.rows[:0], 0
-	d.fill.reset()
 	for size := 0; len(d.rows) < batchRows && size < batchBytes; {
 		rec, err := d.table.Next()
 		if err != nil {
@@ -132,26 +128,5 @@ func (d *Reader) readBatch() {
 		d.rows = append(d.rows, importer.Row{
 			Record: rec.Number, Line: rec.Line, Cells: rec.Cells, Changes: rec.Changes, Refusal: rec.Refusal,
 		})
-		if rec.Refusal == nil {
-			d.fill.add(rec.Cells)
-		}
-	}
-	if len(d.fill.rows) == 1 {
-		return // the header alone
-	}
-	if d.leads == nil {
-		d.leads = make([]lead.Lead, batchRows)
-	}
-	if err := gocsv.UnmarshalCSV(&d.fill, &d.leads); err != nil {
-		d.rows, d.err = nil, fmt.Errorf("filling leads: %w", err)
-		return
-	}
-	filled := 0
-	for i := range d.rows {
-		if d.rows[i].Refusal == nil {
-			d.rows[i].Lead = d.leads[filled]
-			d.rows[i].Lead.Extras = d.extras.of(d.rows[i].Cells)
-			filled++
-		}
 	}
 }

@@ -47,8 +47,8 @@ func TestRowsAreReadUnderTheVendorsNames(t *testing.T) {
 		"Anna,\"O'Brien, Jr\",anna@example.com,Acme,305-555-0123,3055550124,08014,205\r\n"), dropfile.Options{})
 	require.NoError(t, err)
 	require.Equal(t, []string{"First Name", "LNAME", "E-Mail", "Company", "Phone1", "phone_2", "Zip Code", "List ID"}, r.Header())
-	require.Equal(t, dropfile.Mapped{Column: 1, Header: "First Name", Field: "first_name"}, r.Mapping()[0])
-	require.Equal(t, dropfile.Mapped{Column: 4, Header: "Company"}, r.Mapping()[3])
+	require.Equal(t, dropfile.Mapped{Column: 1, Header: "First Name", Field: "first_name", By: dropfile.ByName, Confidence: 99, Sample: "Axxx"}, r.Mapping()[0])
+	require.Equal(t, dropfile.Mapped{Column: 4, Header: "Company", Sample: "Axxx"}, r.Mapping()[3])
 	rows, err := rest(r)
 	require.NoError(t, err)
 	require.Equal(t, []importer.Row{{
@@ -168,23 +168,25 @@ func TestWindows1252IsDecoded(t *testing.T) {
 func TestPhoneColumnsAreChosenOrAsked(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]string{ // phone_number, alt_phone
-		"Phone":                             "Phone|",
-		"first,PHONE NUMBER":                "PHONE NUMBER|",
-		"phone2,phone1":                     "phone1|phone2",
-		"phone,phone2,phone3":               "phone|phone2",
-		"mobile,phone":                      "phone|mobile",
-		"phone,alt_phone,mobile":            "phone|alt_phone",
-		"phone1,phone2,Alternate Phone":     "phone1|Alternate Phone",
-		"phone_number,phone":                "phone_number|phone",
-		"cell":                              "cell|",
-		"cell1,cell2":                       "cell1|cell2",
-		"Home Phone,Work Phone,Telephone":   "Telephone|Home Phone",
-		"fax,phone type,phone code,tel no.": "",
-		"home phone,mobile":                 "?home phone,mobile",
-		"phone,telephone,mobile":            "?phone,telephone",
-		"phone,phone":                       "?phone,phone (2)",
-		"alt phone,first":                   "",
-		"":                                  "",
+		"Phone":                           "Phone|",
+		"first,PHONE NUMBER":              "PHONE NUMBER|",
+		"phone2,phone1":                   "phone1|phone2",
+		"phone,phone2,phone3":             "phone|phone2",
+		"mobile,phone":                    "phone|mobile",
+		"phone,alt_phone,mobile":          "phone|alt_phone",
+		"phone1,phone2,Alternate Phone":   "phone1|Alternate Phone",
+		"phone_number,phone":              "phone_number|phone",
+		"cell":                            "cell|",
+		"cell1,cell2":                     "cell1|cell2",
+		"Home Phone,Work Phone,Telephone": "Telephone|Home Phone",
+		"fax,phone type,phone code":       "",
+		"home phone,mobile":               "mobile|home phone",
+		"work phone,home phone":           "home phone|work phone",
+		"mobile,cell":                     "?mobile,cell",
+		"phone,telephone,mobile":          "?phone,telephone",
+		"phone,phone":                     "?phone,phone (2)",
+		"alt phone,first":                 "?alt phone",
+		"":                                "",
 	} {
 		r, err := dropfile.Open(strings.NewReader("zz,"+header+"\n"), dropfile.Options{})
 		got := ""
@@ -225,14 +227,26 @@ func TestConfiguredColumnsGoFirst(t *testing.T) {
 	require.ErrorContains(t, err, "two fields")
 }
 
-func TestAFileWithoutAHeaderShowsNobodysData(t *testing.T) {
+func TestAFileWithoutAHeaderIsReadByItsContent(t *testing.T) {
 	t.Parallel()
-	_, err := dropfile.Open(strings.NewReader("Anna,Smith,3055550123\nBo,Jones,3055550124\n"), dropfile.Options{})
-	var hold *dropfile.HoldError
-	require.ErrorAs(t, err, &hold)
-	require.ErrorContains(t, err, "add a header line")
-	require.NotContains(t, err.Error(), "305")
-	require.NotContains(t, err.Error(), "Anna")
+	rows := readAll(t, "Anna,Smith,3055550123\nBo,Jones,3055550124\n", dropfile.Options{Region: "US"})
+	require.Len(t, rows, 2)
+	require.Equal(t, "3055550123", rows[0].Lead.PhoneNumber)
+}
+
+func TestAHeldFileWithoutAHeaderShowsNobodysData(t *testing.T) {
+	t.Parallel()
+	for want, o := range map[string]dropfile.Options{
+		`the header has "column 1", "column 2", "column 3"`: {HeaderLine: -1},
+		"add a header line": {HeaderLine: 1},
+	} {
+		_, err := dropfile.Open(strings.NewReader("Anna,Smith,3055550123\nBo,Jones,3055550124\n"), o)
+		var hold *dropfile.HoldError
+		require.ErrorAs(t, err, &hold)
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "305")
+		require.NotContains(t, err.Error(), "Anna")
+	}
 }
 
 func TestFilesWithoutContactsAreTold(t *testing.T) {

@@ -47,6 +47,7 @@ type HoldError struct {
 	Field      string   // the lead's field or extra that has no column
 	Wanted     string   // the header that the feed's configuration names for it, empty for none
 	Candidates []string // headers that are equally good for it
+	Samples    []string // of each candidate a cell, masked; empty where there is none
 	Headers    []string // the headers present; empty when the first line is none
 }
 
@@ -58,12 +59,28 @@ func (e *HoldError) Error() string {
 		return fmt.Sprintf("no column has the header %q that the feed's configuration names for %s; the header has %s",
 			e.Wanted, e.Field, quoted(e.Headers))
 	case len(e.Candidates) > 0:
-		return fmt.Sprintf("%d columns could be the %s: %s; say which in the feed's configuration, for example columns: {%s: %q}",
-			len(e.Candidates), e.Field, quoted(e.Candidates), e.Field, e.Candidates[0])
+		which := "columns could be"
+		if len(e.Candidates) == 1 {
+			which = "column may or may not be"
+		}
+		return fmt.Sprintf("%d %s the %s: %s; say which in the feed's configuration, for example columns: {%s: %q}",
+			len(e.Candidates), which, e.Field, e.candidates(), e.Field, e.Candidates[0])
 	default:
 		return fmt.Sprintf("no column is known to be the %s; say which in the feed's configuration: columns: {%s: HEADER}; the header has %s",
 			e.Field, e.Field, quoted(e.Headers))
 	}
+}
+
+// candidates lists the candidates, each with its sample.
+func (e *HoldError) candidates() string {
+	parts := make([]string, len(e.Candidates))
+	for i, header := range e.Candidates {
+		parts[i] = quoted([]string{header})
+		if i < len(e.Samples) && e.Samples[i] != "" {
+			parts[i] += " (such as " + e.Samples[i] + ")"
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // quoted lists headers for people: at most 40, none longer than 40 characters.

@@ -9,7 +9,6 @@ import (
 // Explanation tells how a file is read. Records and oddities are complete once
 // the whole table was read.
 type Explanation struct {
-	Container     string   `json:"container"`
 	Encoding      string   `json:"encoding"`
 	ByteOrderMark bool     `json:"byte_order_mark,omitempty"`
 	Dialect       Dialect  `json:"dialect"`
@@ -25,7 +24,7 @@ type Explanation struct {
 // Column is one of a table's columns.
 type Column struct {
 	Name    string   `json:"name"`
-	Field   string   `json:"field,omitempty"`   // of a lead, that its name stands for
+	Field   string   `json:"field,omitempty"`   // of a lead, that it is read as
 	Looks   string   `json:"looks"`             // what most of its cells look like
 	Empty   int      `json:"empty_percent"`     // of the records looked at
 	Samples []string `json:"samples,omitempty"` // up to three
@@ -70,9 +69,9 @@ func (e *Explanation) learn(t *Table) {
 		return
 	}
 	e.Columns = make([]Column, t.shape.fields)
-	if mapping, err := mapColumns(t.head, t.shape.names(), nil); err == nil && !t.shape.broken {
-		for _, m := range mapping {
-			e.Columns[m.Column-1].Field = m.Field
+	if t.mapper != nil {
+		for _, c := range t.mapper.mapped {
+			e.Columns[c.Column-1].Field = c.Field
 		}
 	}
 	for j := range e.Columns {

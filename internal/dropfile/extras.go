@@ -48,6 +48,9 @@ func (e Extras) columns() map[string]string {
 
 const customField = "custom_fields."
 
+// CustomField is what a custom field is called in Options.Made and Mapped.
+func CustomField(label string) string { return customField + label }
+
 func altPhone(i int) string { return "alt_phones[" + strconv.Itoa(i) + "]" }
 
 const (
@@ -74,11 +77,7 @@ type named struct {
 	at   int // from 0
 }
 
-func newExtras(o Extras, mapping []Mapped) extras {
-	of := map[string]int{}
-	for _, m := range mapping {
-		of[m.Field] = m.Column - 1
-	}
+func newExtras(o Extras, of map[string]int) extras {
 	e := extras{callback: o.Callback, at: of}
 	for _, label := range slices.Sorted(maps.Keys(o.Custom)) {
 		e.custom = append(e.custom, named{label, of[customField+label]})

@@ -64,7 +64,7 @@ func OpenTable(r io.Reader, o Options) (*Table, error) {
 	src := &textSource{w: w, dialect: found.dialect, fields: max(1, found.fields), line: 1, marks: true, wrapped: wrapped}
 	t := &Table{src: src, dialect: found.dialect, text: true}
 	t.found = Explanation{
-		Container: "plain", Encoding: cs.name, ByteOrderMark: cs.mark > 0,
+		Encoding: cs.name, ByteOrderMark: cs.mark > 0,
 		Dialect: found.exported(called),
 	}
 	if err := t.begin(o, found.fields); err != nil {
@@ -168,6 +168,9 @@ func (t *Table) begin(o Options, fields int) error {
 			why = fmt.Sprintf("the header has %d names for %d columns", len(t.head), t.shape.fields)
 		}
 		t.odd.first = append(t.odd.first, Oddity{Line: t.shape.lines[0], Why: why})
+	}
+	if !t.shape.broken {
+		t.mapper, t.unmapped = newMapper(t.head, t.shape.names(), t.sample(), o)
 	}
 	t.found.learn(t)
 	return nil

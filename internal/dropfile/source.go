@@ -106,7 +106,7 @@ func (s *textSource) closed(n int) (end int, raw string, more int, err error) {
 		}
 		if s.fields > 2 {
 			line, _ := fixed(withoutBreak(s.w.bytes(from, end)))
-			if cells, flaw := s.split.split(s.dialect, line); len(cells) == s.fields && flaw <= literal {
+			if cells, flaw := s.split.split(s.dialect, line); len(cells) == s.fields && flaw == sound {
 				return 0, "", 0, nil
 			}
 		}

@@ -13,20 +13,22 @@ type Record struct {
 
 // Table yields the records of a file's first real table.
 type Table struct {
-	src     source
-	shape   shape
-	head    []string // the header, made distinct; nil for none
-	queue   []record // read, not yet handed out
-	ahead   error    // comes behind queue
-	dialect dialect  // of the text; sheets have none
-	text    bool
-	count   int
-	steps   int  // taken for repairs
-	gap     bool // a line outside of the table was just seen
-	other   bool // in a second table
-	out     Outside
-	odd     oddities
-	found   Explanation
+	src      source
+	shape    shape
+	head     []string // the header, made distinct; nil for none
+	queue    []record // read, not yet handed out
+	ahead    error    // comes behind queue
+	dialect  dialect  // of the text; sheets have none
+	text     bool
+	count    int
+	steps    int // taken for repairs
+	mapper   *mapper
+	unmapped error // why there is no mapper
+	gap      bool  // a line outside of the table was just seen
+	other    bool  // in a second table
+	out      Outside
+	odd      oddities
+	found    Explanation
 }
 
 // Header returns the names of the columns, nil when the table has none.
@@ -90,10 +92,33 @@ func (t *Table) shift() (rec record, err error) {
 			return record{}, err
 		}
 	}
-	if n := t.shape.fields; t.shape.tail > 0 && len(rec.cells) == n+t.shape.tail && filled(rec.cells) <= n {
-		rec.cells = rec.cells[:n]
-	}
+	rec.cells = t.cut(rec.cells)
 	return rec, nil
+}
+
+// cut takes off the empty cells that all records have behind the columns.
+func (t *Table) cut(cells []string) []string {
+	if n := t.shape.fields; t.shape.tail > 0 && len(cells) == n+t.shape.tail && filled(cells) <= n {
+		return cells[:n]
+	}
+	return cells
+}
+
+// sample returns the cells of the sound records among those that were read
+// ahead.
+func (t *Table) sample() [][]string {
+	var all [][]string
+	size := 0
+	for i := range t.queue {
+		r := &t.queue[i]
+		if size += len(r.raw); size > sampled {
+			break
+		}
+		if cells := t.cut(r.cells); len(cells) == t.shape.fields && r.flaw == sound && !r.isBlank() {
+			all = append(all, cells)
+		}
+	}
+	return all
 }
 
 // Next returns the table's next record; io.EOF when there is none. Any other

@@ -212,6 +212,10 @@ func (d *delivery) record(ctx context.Context) error {
 	}
 	defer reader.Close()
 	d.fed.Header = reader.Header()
+	d.in.Rules.Dates = reader.Dates()
+	if err := d.checkHeader(ctx, reader); err != nil {
+		return err
+	}
 	// The next batch is read while one is being recorded.
 	batches := make(chan batch)
 	var reading sync.WaitGroup

@@ -32,6 +32,8 @@ type Feed struct {
 	DuplicateDays int
 	PhoneChecks   []string
 	Hopper        *Hopper
+	// OnHeaderChange is stop or warn, see checkHeader.
+	OnHeaderChange string
 	// Settings identifies everything that decides how a file becomes leads. A
 	// drop none of whose rows has reached the dialer is recorded afresh when
 	// it has changed, so that a corrected configuration takes effect.
@@ -62,7 +64,14 @@ type Incoming struct {
 type Reader interface {
 	Rows
 	Header() []string // the vendor's names of the columns
-	Skipped() int     // after io.EOF: lines that held no record: blank ones, totals, those above the header
+	// Dates are the orders in which the drop's columns write dates, by field,
+	// as its first rows show.
+	Dates() map[string]lead.DateOrder
+	// Changed compares the drop's columns with those of an earlier one of its
+	// feed: a sentence without its end, empty when they are the same, and
+	// whether a column is gone that was used.
+	Changed(header []string) (what string, lost bool)
+	Skipped() int // after io.EOF: lines that held no record: blank ones, totals, those above the header
 	io.Closer
 }
 
@@ -105,6 +114,7 @@ type Importer struct {
 	Keys      Keyring
 	Limits    Limits
 	NoWait    bool // leave rows whose answers were lost to a later reconcile
+	NewHeader bool // a person has seen that the header has changed
 	Watcher   Watcher
 	Log       *slog.Logger
 	// Clock runs on while the machine is suspended. Only differences count.

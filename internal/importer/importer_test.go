@@ -233,7 +233,18 @@ func (r *rows) Next() (importer.Row, error) {
 }
 func (r *rows) Header() []string { return []string{"phone"} }
 func (r *rows) Skipped() int     { return 0 }
-func (r *rows) Close() error     { return nil }
+
+func (r *rows) Dates() map[string]lead.DateOrder { return nil }
+
+// Changed finds an earlier header lost when this one has not its first column.
+func (r *rows) Changed(header []string) (string, bool) {
+	if len(header) == 0 || header[0] == "phone" {
+		return "", false
+	}
+	return header[0] + " is gone", header[0] == "number"
+}
+
+func (r *rows) Close() error { return nil }
 
 func phone(n int) string { return fmt.Sprintf("305555%04d", 1000+n) }
 

@@ -1,6 +1,7 @@
 package lead
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -11,6 +12,18 @@ type Rules struct {
 	Region   string // default region, e.g. "US": how a phone number without a country code is read
 	NonLatin bool   // the dialer keeps Unicode letters (use_non_latin=1)
 	ListID   string // the list for leads that bring none
+
+	// DateOrder is how the feed writes dates that could be read in several ways;
+	// empty: what Dates shows, or the usage of the region.
+	DateOrder DateOrder
+	// Dates are the orders that the drop's own columns show, by field.
+	Dates map[string]DateOrder
+	// CalmCapitals writes names and addresses that are all in capitals as
+	// people write them.
+	CalmCapitals bool
+	// Fatal are the fields, beside phone_number, without which a lead is
+	// refused when they hold something that cannot be stored.
+	Fatal map[string]bool
 }
 
 // Clean returns the lead as it would be posted: nothing is left in it that the
@@ -36,16 +49,33 @@ func (r Rules) Clean(in Lead) (Lead, []Change, *Refusal) {
 		}
 		from := strings.TrimSpace(*value)
 		to, why := c.clean(r, &out, from)
+		if calmer := r.calm(c.name, to); calmer != to {
+			to, _ = c.clean(r, &out, calmer) // small letters may be stored otherwise
+			why = strings.TrimPrefix(why+"; "+whyCalmed, "; ")
+		}
 		*value = to
 		if to != from {
 			changes.add(c.name, from, to, why)
 		}
+	}
+	if why := r.refuseDropped(changes); why != nil {
+		return in, nil, why
 	}
 	var refused *Refusal
 	if out.Extras, refused = r.cleanExtras(&out, &changes); refused != nil {
 		return in, nil, refused
 	}
 	return out, changes, nil
+}
+
+// refuseDropped refuses a lead that has lost a field which it must not lose.
+func (r Rules) refuseDropped(changes changes) *Refusal {
+	for _, c := range changes {
+		if c.To == "" && r.Fatal[c.Field] {
+			return &Refusal{Reason: FieldInvalid, Detail: fmt.Sprintf("the %s cannot be stored: %s", c.Field, strings.TrimPrefix(c.Why, "dropped: "))}
+		}
+	}
+	return nil
 }
 
 // cleanList settles which list the lead goes to. The dialer takes a list id

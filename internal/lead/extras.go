@@ -164,7 +164,7 @@ func (r Rules) moment(s string) (at, why string) {
 	if clock == "" {
 		date, clock, _ = strings.Cut(s, "T")
 	}
-	day, why := dateOfBirth(r, nil, date)
+	day, why := r.date("callback.datetime", date)
 	if day == "" {
 		return "", "cannot be read (" + strings.TrimPrefix(why, "dropped: ") + ")"
 	}

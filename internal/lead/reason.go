@@ -18,6 +18,9 @@ const (
 	PhoneInvalid Reason = "phone_invalid"
 	// ListIDInvalid: neither the row nor the feed names a usable list.
 	ListIDInvalid Reason = "list_id_invalid"
+	// FieldInvalid: a field cannot be stored that the feed wants on every lead
+	// that brings it.
+	FieldInvalid Reason = "field_invalid"
 	// CallbackInvalid: the callback's time or user is none that the dialer
 	// would take; it would put the lead on hold for ever.
 	CallbackInvalid Reason = "callback_invalid"

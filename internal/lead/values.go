@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -40,7 +39,7 @@ func state(r Rules, _ *Lead, s string) (to, why string) {
 		return code, "state written as its two letters"
 	}
 	if utf8.RuneCountInString(name) > 2 {
-		return "", "dropped: no state of the US or Canada, and the dialer stores 2 letters"
+		return "", "dropped: no state or province that is known, and the dialer stores 2 letters"
 	}
 	if why == "" {
 		why = "written as two capital letters"
@@ -85,61 +84,19 @@ func country(r Rules, _ *Lead, s string) (to, why string) {
 
 func gender(_ Rules, _ *Lead, s string) (to, why string) {
 	const written = "written as the dialer's M, F or U"
-	switch strings.ToLower(strings.TrimRight(s, ".")) {
-	case "m", "male", "man", "mr":
+	switch strings.ToLower(unaccented(strings.TrimRight(s, "."))) {
+	case "m", "male", "man", "mr", "boy", "masculine", "h", "hombre", "masculino", "varon", "homme", "masculin", "monsieur",
+		"mann", "maennlich", "mannlich", "herr", "homem", "masc", "senor":
 		return "M", written
-	case "f", "female", "w", "woman", "mrs", "ms":
+	case "f", "female", "w", "woman", "mrs", "ms", "miss", "girl", "feminine", "mujer", "femenino", "femme", "feminin", "madame", "mme",
+		"frau", "weiblich", "mulher", "feminino", "fem", "senora":
 		return "F", written
-	case "u", "unknown", "x", "other", "diverse", "non-binary", "nonbinary", "n/a":
+	case "u", "unknown", "x", "d", "other", "diverse", "divers", "non-binary", "nonbinary", "n a", "na",
+		"otro", "autre", "andere", "outro", "desconocido", "inconnu", "unbekannt", "desconhecido":
 		return "U", written
 	default:
 		return "", "dropped: neither M, F nor U"
 	}
-}
-
-// dateOfBirth reads 1980-12-31, 19801231, 12/31/1980 and 31.12.1980, with or
-// without a time of day behind it. Where day and month could be exchanged, dots
-// mean day first, and slashes month first for a feed of region US; the others
-// are dropped, since a wrong date is worse than none.
-func dateOfBirth(r Rules, _ *Lead, s string) (to, why string) {
-	const noDate = "dropped: no date of the calendar"
-	day, _, _ := strings.Cut(s, " ")
-	day, _, _ = strings.Cut(day, "T")
-	if len(day) == 8 && allDigits(day) {
-		day = day[:4] + "-" + day[4:6] + "-" + day[6:]
-	}
-	parts := strings.FieldsFunc(day, func(c rune) bool { return c == '-' || c == '/' || c == '.' })
-	if len(parts) != 3 {
-		return "", noDate
-	}
-	var n [3]int
-	for i, p := range parts {
-		if !allDigits(p) || len(p) > 4 {
-			return "", noDate
-		}
-		n[i], _ = strconv.Atoi(p) // at most four digits
-	}
-	var y, m, d int
-	why = "written as YYYY-MM-DD"
-	switch {
-	case len(parts[0]) == 4:
-		y, m, d = n[0], n[1], n[2]
-	case len(parts[2]) != 4:
-		return "", "dropped: the year has no four digits"
-	case strings.Contains(day, ".") || n[0] > 12:
-		y, m, d = n[2], n[1], n[0]
-		why = "read as day, month, year"
-	case n[1] > 12 || n[0] == n[1] || r.Region == "US":
-		y, m, d = n[2], n[0], n[1]
-		why = "read as month, day, year"
-	default:
-		return "", "dropped: day and month could be exchanged"
-	}
-	date := time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC)
-	if date.Year() != y || int(date.Month()) != m || date.Day() != d || y < 1800 {
-		return "", noDate
-	}
-	return date.Format(time.DateOnly), why
 }
 
 // email drops what cannot be stored as it is: a changed address is somebody
@@ -175,8 +132,8 @@ func rank(_ Rules, _ *Lead, s string) (to, why string) {
 	}
 }
 
-// states maps the names of the states and territories of the US and the
-// provinces of Canada, in capitals without blanks, to their two letters.
+// states maps the names of the states and territories of the US, the provinces
+// of Canada, the states of Mexico, and those of Australia that have two letters, in capitals without blanks, to their two letters.
 var states = map[string]string{
 	"ALABAMA": "AL", "ALASKA": "AK", "ARIZONA": "AZ", "ARKANSAS": "AR", "CALIFORNIA": "CA",
 	"COLORADO": "CO", "CONNECTICUT": "CT", "DELAWARE": "DE", "DISTRICTOFCOLUMBIA": "DC",
@@ -195,4 +152,11 @@ var states = map[string]string{
 	"NEWFOUNDLAND": "NL", "NEWFOUNDLANDANDLABRADOR": "NL", "NOVASCOTIA": "NS", "ONTARIO": "ON",
 	"PRINCEEDWARDISLAND": "PE", "QUEBEC": "QC", "SASKATCHEWAN": "SK", "NORTHWESTTERRITORIES": "NT",
 	"NUNAVUT": "NU", "YUKON": "YT", "YUKONTERRITORY": "YT",
+	"SOUTHAUSTRALIA": "SA", "WESTERNAUSTRALIA": "WA", "NORTHERNTERRITORY": "NT",
+	"AGUASCALIENTES": "AG", "BAJACALIFORNIA": "BC", "BAJACALIFORNIASUR": "BS", "CAMPECHE": "CM", "CHIAPAS": "CS",
+	"CHIHUAHUA": "CH", "COAHUILA": "CO", "COLIMA": "CL", "CIUDADDEMEXICO": "DF", "DISTRITOFEDERAL": "DF", "DURANGO": "DG",
+	"GUANAJUATO": "GT", "GUERRERO": "GR", "HIDALGO": "HG", "JALISCO": "JA", "ESTADODEMEXICO": "EM", "MICHOACAN": "MI",
+	"MORELOS": "MO", "NAYARIT": "NA", "NUEVOLEON": "NL", "OAXACA": "OA", "PUEBLA": "PU", "QUERETARO": "QE",
+	"QUINTANAROO": "QR", "SANLUISPOTOSI": "SL", "SINALOA": "SI", "SONORA": "SO", "TABASCO": "TB", "TAMAULIPAS": "TM",
+	"TLAXCALA": "TL", "VERACRUZ": "VE", "YUCATAN": "YU", "ZACATECAS": "ZA",
 }

@@ -191,6 +191,22 @@ func (l *Ledger) ForgetRows(ctx context.Context, d importer.Drop, holder int64, 
 	return err == nil, err
 }
 
+// LastDone implements importer.Drops.
+func (l *Ledger) LastDone(ctx context.Context, feed string) (last importer.Drop, err error) {
+	const query = `
+		SELECT ` + dropColumns + ` FROM drops
+		WHERE feed = $1 AND state = 'done' AND recorded > 0 AND NOT 'import_reason' = ANY (header)
+		ORDER BY finished DESC, id DESC LIMIT 1`
+	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		last, err = scanDrop(tx.QueryRow(ctx, query, feed))
+		if errors.Is(err, pgx.ErrNoRows) {
+			last, err = importer.Drop{}, nil
+		}
+		return err
+	})
+	return last, err
+}
+
 // Unfinished implements importer.Drops.
 func (l *Ledger) Unfinished(ctx context.Context, feed string) (drops []importer.Drop, err error) {
 	const query = `SELECT ` + dropColumns + ` FROM drops WHERE state = 'importing' AND ($1 = '' OR feed = $1) ORDER BY id`

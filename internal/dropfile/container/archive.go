@@ -40,6 +40,7 @@ func (u *unpacker) archive(name string, r io.Reader, whole *io.SectionReader, de
 	z.RegisterDecompressor(12, func(r io.Reader) io.ReadCloser { return io.NopCloser(bzip2.NewReader(r)) })
 	z.RegisterDecompressor(zstd.ZipMethodWinZip, zstd.ZipDecompressor())
 	if b := newBook(u, name, z); b != nil {
+		u.within[depth] = "xlsx"
 		return b.unpack()
 	}
 	if err := refuseOffice(name, z); err != nil {

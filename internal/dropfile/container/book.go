@@ -88,6 +88,7 @@ func (b *book) unpack() error {
 	if firstEmpty == "" {
 		return &Error{b.name, "the workbook has no visible sheet: unhide the one with the contacts"}
 	}
+	b.Within(b.within)
 	return b.put(firstEmpty, strings.NewReader(""))
 }
 
@@ -107,6 +108,7 @@ func (b *book) putSheet(s *sheet, target string) (bool, error) {
 		return false, orDamaged(s.name, err)
 	}
 	out := &output{name: s.name, r: s, allowed: &b.allowed}
+	b.Within(b.within)
 	err = b.put(s.name, out)
 	if err == nil {
 		_, err = io.Copy(io.Discard, out)

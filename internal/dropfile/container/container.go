@@ -25,6 +25,9 @@ type Options struct {
 	TempDir string
 	// Say is told what was left out or changed, in whole sentences; nil: nobody.
 	Say func(string)
+	// Within is told, before each text, what it is taken out of, from the
+	// outermost container inwards; nil: nobody.
+	Within func(containers []string)
 	// MaxBytes is how many bytes may come out of a file; 0: 20 GiB.
 	MaxBytes int64
 	// MaxMembers is how many files an archive may have; 0: 10,000.
@@ -69,6 +72,9 @@ func Unpack(file io.ReaderAt, size int64, name string, o Options, put func(name 
 	if o.MaxMembers == 0 {
 		o.MaxMembers = defaultMaxMembers
 	}
+	if o.Within == nil {
+		o.Within = func([]string) {}
+	}
 	u := &unpacker{Options: o, put: put, allowed: allowance{left: o.MaxBytes, why: fmt.Sprintf("more than %d bytes come out of it", o.MaxBytes)}}
 	if most := max(freeBytes, size*maxRatio); most < o.MaxBytes {
 		u.allowed = allowance{left: most, why: fmt.Sprintf("what comes out of it is more than %d times its size", maxRatio)}
@@ -82,6 +88,7 @@ type unpacker struct {
 	Options
 	put     func(name string, r io.Reader) error
 	allowed allowance
+	within  []string // the containers that are open
 }
 
 // unpack unpacks what r yields. whole is the same where it can be read from
@@ -93,12 +100,15 @@ func (u *unpacker) unpack(name string, r io.Reader, whole *io.SectionReader, dep
 		return err
 	}
 	k := kindOf(head)
+	u.within = u.within[:depth]
 	if k == plain {
+		u.Within(u.within)
 		return u.put(name, b)
 	}
 	if depth == maxDepth {
 		return &Error{name, fmt.Sprintf("more than %d containers are packed into one another: unpack it and import what is in it", maxDepth)}
 	}
+	u.within = append(u.within, kindNames[k])
 	switch k {
 	case zipped:
 		return u.archive(name, b, whole, depth)

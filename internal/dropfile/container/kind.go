@@ -17,6 +17,8 @@ const (
 	pgp
 )
 
+var kindNames = map[kind]string{gzipped: "gzip", zipped: "zip", bzip2ed: "bzip2", zstded: "zstd", pgp: "pgp"}
+
 // headBytes are enough to tell what a file is.
 const headBytes = 64
 

@@ -4,6 +4,7 @@ package ledgertest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -191,6 +192,19 @@ func (f *Fake) othersRestOn(d *fakeDrop, r *fakeRow) bool {
 		}
 	}
 	return false
+}
+
+// LastDone implements importer.Drops.
+func (f *Fake) LastDone(_ context.Context, feed string) (last importer.Drop, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, d := range f.drops {
+		if d.Feed == feed && d.State == importer.DropDone && d.Recorded > 0 &&
+			!slices.Contains(d.Header, "import_reason") && !d.Finished.Before(last.Finished) {
+			last = d.Drop
+		}
+	}
+	return last, nil
 }
 
 // Unfinished implements importer.Drops.

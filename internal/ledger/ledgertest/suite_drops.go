@@ -192,6 +192,35 @@ var dropPromises = []promise{
 		require.Equal(t, []string{"two.csv", "bravo.csv", "one.csv"}, names(""))
 		require.Empty(t, names("charlie"))
 	}},
+	{"the drop that was done last is found, rejects and drops without rows left out", func(t *testing.T, l importer.Ledger) {
+		last := func() string {
+			d, err := l.LastDone(t.Context(), "acme")
+			require.NoError(t, err)
+			return d.Name
+		}
+		require.Empty(t, last())
+		for _, content := range []string{"first", "second", "rejects", "empty", "open", "bravo"} {
+			feed := "acme"
+			if content == "bravo" {
+				feed = content
+			}
+			w := begin(t, l, feed, content)
+			w.d.Header = []string{"Name", "Phone"}
+			if content == "rejects" {
+				w.d.Header = append(w.d.Header, "import_reason")
+			}
+			if content == "empty" {
+				w.batch(0, nil, true, 0)
+			} else {
+				w.record(content)
+			}
+			if content != "open" && content != "empty" {
+				w.deliver(importer.Succeeded, importer.ReasonAdded, 1)
+			}
+			w.close(importer.DropDone)
+		}
+		require.Equal(t, "second.csv", last())
+	}},
 }
 
 var forgetPromises = []promise{

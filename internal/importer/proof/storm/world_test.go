@@ -137,7 +137,12 @@ func (r *reader) Next() (importer.Row, error) {
 }
 func (r *reader) Header() []string { return []string{"phone", "code"} }
 func (r *reader) Skipped() int     { return 0 }
-func (r *reader) Close() error     { return nil }
+
+func (r *reader) Dates() map[string]lead.DateOrder { return nil }
+
+func (r *reader) Changed([]string) (string, bool) { return "", false }
+
+func (r *reader) Close() error { return nil }
 
 type quiet struct{}
 

@@ -1,0 +1,184 @@
+package dropfile
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/gocarina/gocsv"
+
+	"importer/internal/importer"
+	"importer/internal/lead"
+)
+
+// mapper makes leads of records.
+type mapper struct {
+	mapped  []Mapped
+	options Options
+	dates   map[string]lead.DateOrder // that the sample shows, by field
+	rules   lead.Rules
+
+	fill     canonical
+	leads    []lead.Lead
+	extras   extras
+	fullName int // column of both names, from 0; -1: none
+	made     []making
+	mujer    bool // in the gender's column M stands for mujer
+	ours     bool // the file is one of our own rejects
+}
+
+// newMapper finds out which column holds what. names are the headers as they
+// stand in the file, headers the same made distinct, both nil for a table
+// without a header; sample are its first records. Returns *HoldError when a
+// person must decide.
+func newMapper(headers, names []string, sample [][]string, o Options) (*mapper, error) {
+	for field := range o.Columns {
+		if !slices.Contains(lead.Fields(), field) {
+			return nil, fmt.Errorf("columns: %q is no field of a lead", field)
+		}
+	}
+	c := newColumns(headers, names, sample, o.Region)
+	configured := o.Extras.columns()
+	maps.Copy(configured, o.Columns)
+	if err := c.takeConfigured(configured); err != nil {
+		return nil, err
+	}
+	made, err := c.findMade(o.Made)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.takeRest(o.Made); err != nil {
+		return nil, err
+	}
+	if err := c.findTemplates(o.Made, made); err != nil {
+		return nil, err
+	}
+	m := &mapper{mapped: c.mapped(), rules: c.rules, made: made, fullName: -1, ours: slices.Contains(c.headers, ownColumn)}
+	m.options = o
+	for _, mk := range made {
+		for _, at := range mk.first {
+			m.mapped[at].Field, m.mapped[at].By, m.mapped[at].Confidence = mk.target, ByFeed, 100
+		}
+		for _, p := range mk.pieces {
+			if p.text == "" && p.field == "" && m.mapped[p.at].Field == "" {
+				m.mapped[p.at].Field, m.mapped[p.at].By, m.mapped[p.at].Confidence = mk.target, ByFeed, 100
+			}
+		}
+	}
+	if at, ok := c.of[fullName]; ok {
+		m.fullName = at
+	}
+	m.fill = newCanonical(c.of)
+	m.extras = newExtras(o.Extras, c.of)
+	m.dates, m.mujer = c.dates(), c.saysMujer()
+	return m, nil
+}
+
+// dates are the orders of the date columns, as the sample shows them.
+func (c *columns) dates() map[string]lead.DateOrder {
+	orders := map[string]lead.DateOrder{}
+	for _, field := range []string{"date_of_birth", callbackAt} {
+		if at, ok := c.of[field]; ok {
+			var values []string
+			c.cells(at, func(cell string) { values = append(values, cell) })
+			orders[field] = lead.OrderOf(values)
+		}
+	}
+	return orders
+}
+
+// saysMujer tells a column of genders where H and M stand for hombre and mujer.
+func (c *columns) saysMujer() bool {
+	at, ok := c.of["gender"]
+	if !ok {
+		return false
+	}
+	is := func(letters string) func(string) bool {
+		return func(cell string) bool { return strings.EqualFold(cell, letters) }
+	}
+	return c.count(at, is("H")) > 0 && c.count(at, is("F")) == 0
+}
+
+// lead fills the leads of a batch of rows, those that were refused left out.
+func (m *mapper) lead(rows []importer.Row) error {
+	m.fill.reset()
+	for i := range rows {
+		if rows[i].Refusal != nil {
+			continue
+		}
+		if m.ours {
+			for j, cell := range rows[i].Cells {
+				rows[i].Cells[j] = unguarded(cell)
+			}
+		}
+		m.fill.add(rows[i].Cells)
+	}
+	if len(m.fill.rows) == 1 {
+		return nil // the header alone
+	}
+	if len(m.leads) < len(rows) {
+		m.leads = make([]lead.Lead, len(rows))
+	}
+	if err := gocsv.UnmarshalCSV(&m.fill, &m.leads); err != nil {
+		return fmt.Errorf("filling leads: %w", err)
+	}
+	filled := 0
+	for i := range rows {
+		if rows[i].Refusal == nil {
+			rows[i].Lead = m.leads[filled]
+			m.complete(&rows[i])
+			filled++
+		}
+	}
+	return nil
+}
+
+// complete gives a lead what no column holds as it is.
+func (m *mapper) complete(row *importer.Row) {
+	l := &row.Lead
+	l.Extras = m.extras.of(row.Cells)
+	if m.mujer && strings.EqualFold(strings.TrimSpace(l.Gender), "M") {
+		l.Gender = "mujer"
+	}
+	if m.fullName >= 0 {
+		m.rules.SplitName(row.Cells[m.fullName], l)
+	}
+	for _, templates := range []bool{false, true} { // which may name the others
+		for i := range m.made {
+			if mk := &m.made[i]; (mk.pieces != nil) == templates {
+				m.make(mk, l, row.Cells)
+			}
+		}
+	}
+}
+
+func (m *mapper) make(mk *making, l *lead.Lead, cells []string) {
+	text := mk.text(l, cells)
+	label, custom := strings.CutPrefix(mk.target, customField)
+	switch {
+	case !custom:
+		l.Set(mk.target, text)
+		if mk.target == "phone_number" && l.AltPhone == "" {
+			l.AltPhone = mk.second(cells)
+		}
+	case text != "":
+		if l.Extras == nil {
+			l.Extras = &lead.Extras{}
+		}
+		if l.Extras.Custom == nil {
+			l.Extras.Custom = map[string]string{}
+		}
+		l.Extras.Custom[label] = text
+	}
+}
+
+// unguarded takes away the apostrophe that our rejects put before a cell which
+// a spreadsheet would take for a formula.
+func unguarded(cell string) string {
+	rest, ok := strings.CutPrefix(cell, "'")
+	if bare := strings.TrimLeft(rest, "'"); ok && bare != "" && strings.ContainsRune("=+-@\t\r", rune(bare[0])) {
+		return rest
+	}
+	return cell
+}
