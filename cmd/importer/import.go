@@ -155,13 +155,14 @@ type opened struct {
 	header  []string
 	dates   map[string]lead.DateOrder
 	changed func(header []string) (string, bool)
-	skipped func() int
+	outside func() importer.Outside
 	file    *os.File
 }
 
 func (o opened) Header() []string { return o.header }
-func (o opened) Skipped() int     { return o.skipped() }
 func (o opened) Close() error     { return o.file.Close() }
+
+func (o opened) Outside() importer.Outside { return o.outside() }
 
 func (o opened) Changed(header []string) (string, bool) { return o.changed(header) }
 
@@ -174,7 +175,7 @@ func openDrop(f *os.File, name string, feed config.Feed) (importer.Reader, error
 	var hold *dropfile.HoldError
 	switch {
 	case errors.Is(err, dropfile.ErrEmpty):
-		return opened{Rows: noRows{}, changed: func([]string) (string, bool) { return "", false }, skipped: func() int { return 0 }, file: f}, nil
+		return opened{Rows: noRows{}, changed: func([]string) (string, bool) { return "", false }, outside: func() importer.Outside { return importer.Outside{} }, file: f}, nil
 	case errors.As(err, &hold):
 		return nil, &importer.HoldError{Why: hold.Error()}
 	case err != nil:
@@ -182,7 +183,7 @@ func openDrop(f *os.File, name string, feed config.Feed) (importer.Reader, error
 	}
 	return opened{
 		Rows: readable{r, name}, header: r.Header(), dates: r.Dates(), changed: r.Changed,
-		skipped: func() int { return r.Outside().Count }, file: f,
+		outside: r.Outside, file: f,
 	}, nil
 }
 

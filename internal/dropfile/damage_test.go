@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"importer/internal/dropfile"
+	"importer/internal/importer"
 )
 
 // contacts is a table of a hundred invented people in ten columns: names with
@@ -83,7 +84,7 @@ type read struct {
 	rows    [][]string
 	refused map[int]string // by index into rows
 	noted   map[int]string
-	outside dropfile.Outside
+	outside importer.Outside
 	table   *dropfile.Table
 }
 

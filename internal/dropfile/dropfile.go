@@ -91,7 +91,7 @@ func (d *Reader) Mapping() []Mapped { return d.mapper.mapped }
 func (d *Reader) Dates() map[string]lead.DateOrder { return d.mapper.dates }
 
 // Outside tells which lines of the file were no rows so far.
-func (d *Reader) Outside() Outside { return d.table.Outside() }
+func (d *Reader) Outside() importer.Outside { return d.table.Outside() }
 
 // Next returns the next row; io.EOF when there is none. A record that is no
 // row comes with a Refusal; any other error ends the file. Cells are valid

@@ -3,22 +3,23 @@ package dropfile
 import (
 	"strings"
 
+	"importer/internal/importer"
 	"importer/internal/lead"
 )
 
 // Explanation tells how a file is read. Records and oddities are complete once
 // the whole table was read.
 type Explanation struct {
-	Encoding      string   `json:"encoding"`
-	ByteOrderMark bool     `json:"byte_order_mark,omitempty"`
-	Dialect       Dialect  `json:"dialect"`
-	HeaderLines   []int    `json:"header_lines,omitempty"` // none: the table has no header
-	Columns       []Column `json:"columns"`
-	Records       int      `json:"records"`
-	Repaired      int      `json:"repaired"`
-	Refused       int      `json:"refused"`
-	Outside       Outside  `json:"outside"`
-	Oddities      []Oddity `json:"oddities,omitempty"` // at most 100
+	Encoding      string           `json:"encoding"`
+	ByteOrderMark bool             `json:"byte_order_mark,omitempty"`
+	Dialect       Dialect          `json:"dialect"`
+	HeaderLines   []int            `json:"header_lines,omitempty"` // none: the table has no header
+	Columns       []Column         `json:"columns"`
+	Records       int              `json:"records"`
+	Repaired      int              `json:"repaired"`
+	Refused       int              `json:"refused"`
+	Outside       importer.Outside `json:"outside"`
+	Oddities      []Oddity         `json:"oddities,omitempty"` // at most 100
 }
 
 // Column is one of a table's columns.

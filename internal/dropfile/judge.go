@@ -128,9 +128,9 @@ func (t *Table) judge(r *record) (Record, bool, error) {
 	return out, true, nil
 }
 
-func (t *Table) outside(r *record, k Kind) (Record, bool, error) {
+func (t *Table) outside(r *record, why string) (Record, bool, error) {
 	t.gap = true
-	t.out.add(*r, k)
+	t.leaveOut(r, why)
 	return Record{}, false, nil
 }
 

@@ -157,7 +157,7 @@ func (t *Table) begin(o Options, fields int) error {
 	}
 	for i := range t.queue[:t.shape.first] {
 		if r := t.queue[i]; !header[r.line] {
-			t.out.add(r, kindAbove(&r))
+			t.leaveOut(&r, kindAbove(&r))
 		}
 	}
 	t.queue = t.queue[t.shape.first:]
@@ -176,7 +176,7 @@ func (t *Table) begin(o Options, fields int) error {
 	return nil
 }
 
-func kindAbove(r *record) Kind {
+func kindAbove(r *record) string {
 	if r.isBlank() {
 		return Blank
 	}

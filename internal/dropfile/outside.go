@@ -1,52 +1,41 @@
 package dropfile
 
-import "strings"
+import (
+	"strings"
 
-// Kind says why a line of the file is no record of its table.
-type Kind string
-
-// The kinds of lines outside of the table.
-const (
-	Preamble       Kind = "preamble"        // above the header
-	Blank          Kind = "blank"           // nothing, or delimiters only
-	RepeatedHeader Kind = "repeated header" // in mid-file
-	Comment        Kind = "comment"
-	Total          Kind = "total"
-	Note           Kind = "note" // a line of text between records or below them
-	SecondTable    Kind = "second table"
+	"importer/internal/importer"
 )
 
-// Line is a line outside of the table.
-type Line struct {
-	Line int    `json:"line"` // from 1
-	Kind Kind   `json:"kind"`
-	Text string `json:"text,omitempty"` // its beginning
-}
-
-// Outside counts a file's lines that are neither header nor record.
-type Outside struct {
-	Count  int          `json:"count"`
-	ByKind map[Kind]int `json:"by_kind,omitempty"`
-	First  []Line       `json:"first,omitempty"` // at most 100
-}
+// Why lines of a file are no records of its table.
+const (
+	Preamble       = "preamble"        // above the header
+	Blank          = "blank"           // nothing, or delimiters only
+	RepeatedHeader = "repeated header" // in mid-file
+	Comment        = "comment"
+	Total          = "total"
+	Note           = "note" // a line of text between records or below them
+	SecondTable    = "second table"
+)
 
 const listed = 100 // lines, refused records, repaired records
 
-func (o *Outside) add(r record, k Kind) {
+// leaveOut notes a line that is no record, and why.
+func (t *Table) leaveOut(r *record, why string) {
+	o := &t.out
 	o.Count++
 	if o.ByKind == nil {
-		o.ByKind = map[Kind]int{}
+		o.ByKind = map[string]int{}
 	}
-	o.ByKind[k]++
+	o.ByKind[why]++
 	if len(o.First) < listed {
 		text := r.raw
 		if text == "" {
 			text = strings.Join(r.cells, " ")
 		}
-		if k == Blank {
+		if why == Blank {
 			text = ""
 		}
-		o.First = append(o.First, Line{Line: r.line, Kind: k, Text: shortened(text, 80)})
+		o.First = append(o.First, importer.OutsideLine{Line: r.line, Kind: why, Text: shortened(text, 80)})
 	}
 }
 

@@ -1,6 +1,9 @@
 package dropfile
 
-import "importer/internal/lead"
+import (
+	"importer/internal/importer"
+	"importer/internal/lead"
+)
 
 // Record is one record of a table.
 type Record struct {
@@ -26,7 +29,7 @@ type Table struct {
 	unmapped error // why there is no mapper
 	gap      bool  // a line outside of the table was just seen
 	other    bool  // in a second table
-	out      Outside
+	out      importer.Outside
 	odd      oddities
 	found    Explanation
 }
@@ -44,7 +47,7 @@ func (t *Table) isEmpty() bool {
 }
 
 // Outside tells what of the file was no record so far.
-func (t *Table) Outside() Outside { return t.out }
+func (t *Table) Outside() importer.Outside { return t.out }
 
 // pull reads one more record ahead.
 func (t *Table) pull() {

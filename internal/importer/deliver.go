@@ -245,7 +245,7 @@ func (d *delivery) record(ctx context.Context) error {
 			return b.err
 		}
 		if b.last {
-			d.fed.Skipped = reader.Skipped()
+			d.fed.Outside = reader.Outside()
 		}
 		if err := d.recordBatch(ctx, b.rows, b.last); err != nil || b.last {
 			return err

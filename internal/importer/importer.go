@@ -71,7 +71,7 @@ type Reader interface {
 	// feed: a sentence without its end, empty when they are the same, and
 	// whether a column is gone that was used.
 	Changed(header []string) (what string, lost bool)
-	Skipped() int // after io.EOF: lines that held no record: blank ones, totals, those above the header
+	Outside() Outside // after io.EOF: lines that held no record
 	io.Closer
 }
 

@@ -232,7 +232,7 @@ func (r *rows) Next() (importer.Row, error) {
 	}, nil
 }
 func (r *rows) Header() []string { return []string{"phone"} }
-func (r *rows) Skipped() int     { return 0 }
+func (r *rows) Outside() importer.Outside { return importer.Outside{} }
 
 func (r *rows) Dates() map[string]lead.DateOrder { return nil }
 

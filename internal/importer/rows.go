@@ -119,13 +119,28 @@ type Drop struct {
 	Bytes     int64
 	Header    []string // the vendor's names of the columns
 	State     DropState
-	Recorded  int  // records that are in the ledger
-	Complete  bool // the whole file is recorded
-	Skipped   int  // once complete: lines of the file that held no record
+	Recorded  int     // records that are in the ledger
+	Complete  bool    // the whole file is recorded
+	Outside   Outside // once complete: what of the file held no record
 	FirstSeen time.Time
 	Finished  time.Time // zero until done
 	Why       string    // for held and failed
 	Settings  string    // Feed.Settings under which it was recorded
+}
+
+// Outside counts a file's lines that are neither header nor record, and lists
+// the first of them.
+type Outside struct {
+	Count  int            `json:"count"`
+	ByKind map[string]int `json:"by_kind,omitempty"`
+	First  []OutsideLine  `json:"first,omitempty"`
+}
+
+// OutsideLine is a line that is neither header nor record.
+type OutsideLine struct {
+	Line int    `json:"line"`           // from 1
+	Kind string `json:"kind"`           // why it is none, such as blank or total
+	Text string `json:"text,omitempty"` // its beginning
 }
 
 // Hash returns the drop's SHA-256 in hexadecimal.

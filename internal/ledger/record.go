@@ -17,11 +17,15 @@ import (
 func (l *Ledger) Record(ctx context.Context, d importer.Drop, run, holder int64, first int, rows []importer.NewRow, last bool, window time.Duration) (out []importer.Recorded, err error) {
 	const fence = `
 		UPDATE drops SET recorded = recorded + $4, complete = $5, state = 'importing', why = '', finished = NULL,
-			header = CASE WHEN recorded = 0 THEN $6::text[] ELSE header END, skipped = $7
+			header = CASE WHEN recorded = 0 THEN $6::text[] ELSE header END, outside = $7
 		WHERE id = $1 AND holder = $2 AND recorded = $3 AND NOT complete`
+	outside, err := json.Marshal(d.Outside)
+	if err != nil {
+		return nil, err
+	}
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		out = nil
-		tag, err := tx.Exec(ctx, fence, d.ID, holder, first, len(rows), last, clean(d.Header), d.Skipped)
+		tag, err := tx.Exec(ctx, fence, d.ID, holder, first, len(rows), last, clean(d.Header), outside)
 		if err != nil {
 			return err
 		}

@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/gocarina/gocsv"
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -75,7 +78,8 @@ type dropObject struct {
 	Rows     int                      `json:"rows"`
 	Outcomes map[importer.Outcome]int `json:"outcomes"`
 	Pending  int                      `json:"pending"`
-	Skipped  int                      `json:"skipped_lines,omitempty"` // held no record; beside the rows
+	// Outside is what of the file held no record; it stands beside the rows.
+	Outside *importer.Outside `json:"outside,omitempty"`
 	// ImportedBefore is when the whole drop had been imported already.
 	ImportedBefore *time.Time `json:"imported_before,omitempty"`
 }
@@ -106,7 +110,9 @@ func runObject(s importer.Summary) object {
 		do := dropObject{
 			Drop: d.Drop.ID, Name: d.Drop.Name, SHA256: d.Drop.Hash(), State: d.Drop.State, Why: d.Drop.Why,
 			Rows: d.Counts.Rows(), Outcomes: outcomes(d.Counts), Pending: d.Counts.Outcome(importer.OutcomePending),
-			Skipped: d.Drop.Skipped,
+		}
+		if d.Drop.Outside.Count > 0 {
+			do.Outside = &d.Drop.Outside
 		}
 		if d.Already {
 			do.ImportedBefore = &d.Drop.Finished
@@ -177,10 +183,7 @@ func Run(w io.Writer, f Format, s importer.Summary) error {
 }
 
 func dropSentence(d importer.DropSummary) string {
-	name, skipped := fmt.Sprintf("Drop %d (%s)", d.Drop.ID, d.Drop.Name), ""
-	if n := d.Drop.Skipped; n > 0 {
-		skipped = fmt.Sprintf("; %s held no record", some(n, "line"))
-	}
+	name := fmt.Sprintf("Drop %d (%s)", d.Drop.ID, d.Drop.Name)
 	switch pending := d.Counts.Outcome(importer.OutcomePending); {
 	case d.Already:
 		return fmt.Sprintf("%s was imported before, at %s: nothing was sent", name, when(d.Drop.Finished))
@@ -191,10 +194,22 @@ func dropSentence(d importer.DropSummary) string {
 	case d.Drop.State == importer.DropDone && d.Counts.Rows() == 0:
 		return name + " has no rows"
 	case d.Drop.State == importer.DropDone:
-		return name + " is done" + skipped
+		return name + " is done" + outsideWords(d.Drop.Outside)
 	default:
 		return fmt.Sprintf("%s is unfinished: %s pending, the feed's next start goes on", name, rows(pending))
 	}
+}
+
+// outsideWords tells what of a file held no record.
+func outsideWords(o importer.Outside) string {
+	if o.Count == 0 {
+		return ""
+	}
+	var kinds []string
+	for _, kind := range slices.Sorted(maps.Keys(o.ByKind)) {
+		kinds = append(kinds, fmt.Sprintf("%d %s", o.ByKind[kind], kind))
+	}
+	return fmt.Sprintf("; %s held no record: %s", some(o.Count, "line"), strings.Join(kinds, ", "))
 }
 
 // countsTable writes counts by outcome and reason, adding up to all rows.
@@ -336,11 +351,40 @@ func Show(w io.Writer, f Format, r importer.RunInfo) error {
 	if ended == "" {
 		ended = "not ended"
 	}
+	for _, d := range r.Drops {
+		if err := outsideLines(w, d.Drop); err != nil {
+			return err
+		}
+	}
 	_, err := fmt.Fprintf(w, "%s, %s: %s to %s\n", l.Kind, l.State, when(r.Started), ended)
 	if err == nil && r.Error != "" {
 		_, err = fmt.Fprintln(w, "It stopped because:", r.Error)
 	}
 	return err
+}
+
+// outsideLines lists what of a drop's file held no record.
+func outsideLines(w io.Writer, d importer.Drop) error {
+	for _, l := range d.Outside.First {
+		if _, err := fmt.Fprintf(w, "Drop %d, line %d: %s  %s\n", d.ID, l.Line, l.Kind, printable(l.Text)); err != nil {
+			return err
+		}
+	}
+	if more := d.Outside.Count - len(d.Outside.First); more > 0 {
+		_, err := fmt.Fprintf(w, "Drop %d: and %d more\n", d.ID, more)
+		return err
+	}
+	return nil
+}
+
+// printable keeps a vendor's text from breaking lines or steering a terminal.
+func printable(s string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return ' '
+		}
+		return c
+	}, s)
 }
 
 func writeJSON(w io.Writer, v any) error {

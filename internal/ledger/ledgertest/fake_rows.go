@@ -39,7 +39,7 @@ func (f *Fake) Record(_ context.Context, drop importer.Drop, _, holder int64, fi
 		d.rows[n.Record] = r
 		out = append(out, importer.Recorded{Record: n.Record, State: r.state})
 	}
-	d.Recorded, d.Complete, d.Skipped = first+len(rows), last, drop.Skipped
+	d.Recorded, d.Complete, d.Outside = first+len(rows), last, drop.Outside
 	d.State, d.Why, d.Finished = importer.DropImporting, "", time.Time{}
 	return out, nil
 }

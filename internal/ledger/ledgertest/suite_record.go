@@ -64,14 +64,17 @@ var recordPromises = []promise{
 		w.lease(hour)
 		require.Equal(t, []string{"Name", "Phone"}, w.d.Header)
 	}},
-	{"the lines without a record are counted as last told", func(t *testing.T, l importer.Ledger) {
+	{"the lines without a record are listed as last told", func(t *testing.T, l importer.Ledger) {
 		w := begin(t, l, "acme", "a")
-		for i, skipped := range []int{1, 3} {
-			w.d.Skipped = skipped
+		for i, outside := range []importer.Outside{
+			{},
+			{Count: 2, ByKind: map[string]int{"blank": 1, "note": 1}, First: []importer.OutsideLine{{Line: 7, Kind: "blank"}, {Line: 9, Kind: "note", Text: "é\x00\u2028<\""}}},
+		} {
+			w.d.Outside = outside
 			w.batch(i, newRows(i+1, "ann"), i == 1, 0)
 			again, err := l.OpenDrop(t.Context(), newDrop("acme", "a"))
 			require.NoError(t, err)
-			require.Equal(t, skipped, again.Skipped)
+			require.Equal(t, outside, again.Outside)
 		}
 	}},
 	{"a batch that does not follow the last one is refused", func(t *testing.T, l importer.Ledger) {

@@ -135,8 +135,8 @@ func (r *reader) Next() (importer.Row, error) {
 		PhoneNumber: phone(r.numbers[r.at-1]), VendorLeadCode: fmt.Sprintf("%s%d", r.name, r.at),
 	}}, nil
 }
-func (r *reader) Header() []string { return []string{"phone", "code"} }
-func (r *reader) Skipped() int     { return 0 }
+func (r *reader) Header() []string          { return []string{"phone", "code"} }
+func (r *reader) Outside() importer.Outside { return importer.Outside{} }
 
 func (r *reader) Dates() map[string]lead.DateOrder { return nil }
 
