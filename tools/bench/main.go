@@ -26,12 +26,20 @@ var parts = []struct {
 	name string
 	run  func(context.Context, *site, *table) error
 }{
+	{"read", read},
 	{"deliver", deliver},
 	{"known", known},
 	{"claims", claims},
 }
 
 func main() {
+	if len(os.Args) > 1 {
+		if err := reader(os.Args[1], os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	missed, err := run(ctx)
 	stop()
@@ -71,7 +79,7 @@ func run(ctx context.Context) (missed int, err error) {
 }
 
 func optionsFrom(env func(string) string) (options, error) {
-	o := options{parts: "deliver known claims", rows: 1_000_000, held: 10_000_000}
+	o := options{parts: "read deliver known claims", rows: 1_000_000, held: 10_000_000}
 	if only := env("BENCH"); only != "" {
 		o.parts = only
 	}
