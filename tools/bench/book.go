@@ -3,9 +3,9 @@ package main
 import (
 	"archive/zip"
 	"bufio"
-	"encoding/xml"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"os"
 )
@@ -42,29 +42,27 @@ func writeBook(file string, count int) error {
 		"xl/_rels/workbook.xml.rels": `<Relationships><Relationship Id="rId1" Type="x/worksheet" Target="worksheets/sheet1.xml"/>` +
 			`<Relationship Id="rId2" Type="x/sharedStrings" Target="sharedStrings.xml"/></Relationships>`,
 	} {
-		part(name, func(w *bufio.Writer) { fmt.Fprint(w, content) })
+		part(name, func(w *bufio.Writer) { fmt.Fprintln(w, content) })
 	}
 	part("xl/sharedStrings.xml", func(w *bufio.Writer) {
-		fmt.Fprint(w, `<sst>`)
+		fmt.Fprintln(w, `<sst>`)
 		rows(func(_ int, cells []string) {
 			for _, text := range cells {
-				fmt.Fprint(w, `<si><t>`)
-				_ = xml.EscapeText(w, []byte(text)) // Flush tells
-				fmt.Fprint(w, `</t></si>`)
+				fmt.Fprintf(w, "<si><t>%s</t></si>\n", html.EscapeString(text))
 			}
 		})
-		fmt.Fprint(w, `</sst>`)
+		fmt.Fprintln(w, `</sst>`)
 	})
 	part("xl/worksheets/sheet1.xml", func(w *bufio.Writer) {
-		fmt.Fprint(w, `<worksheet><sheetData>`)
+		fmt.Fprintln(w, `<worksheet><sheetData>`)
 		rows(func(row int, cells []string) {
 			fmt.Fprintf(w, `<row r="%d">`, row+1)
 			for i := range cells {
 				writeCell(w, row, i, cells)
 			}
-			fmt.Fprint(w, `</row>`)
+			fmt.Fprintln(w, `</row>`)
 		})
-		fmt.Fprint(w, `</sheetData></worksheet>`)
+		fmt.Fprintln(w, `</sheetData></worksheet>`)
 	})
 	return errors.Join(err, z.Close(), f.Close())
 }

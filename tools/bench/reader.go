@@ -19,7 +19,7 @@ type reading struct {
 	Leads   int // that were found good
 	Bytes   int64
 	Seconds float64 // of the processor: one is all that it has
-	Memory  int // at most, in bytes
+	Memory  int     // at most, in bytes
 }
 
 func (r reading) rate() float64  { return float64(r.Rows) / r.Seconds }

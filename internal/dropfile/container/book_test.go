@@ -3,6 +3,8 @@ package container_test
 import (
 	"bytes"
 	"encoding/xml"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,6 +55,34 @@ func handmade(t testing.TB, format, rows, texts string) []byte {
 		member{"xl/sharedStrings.xml", []byte(head + `<sst>` + texts + `</sst>`)},
 		member{"xl/worksheets/sheet1.xml", []byte(head + `<worksheet><sheetData>` + rows + `</sheetData></worksheet>`)},
 	)
+}
+
+func TestSharedTextsAreFoundInAnyOrder(t *testing.T) {
+	t.Parallel()
+	const count = 400
+	texts := make([]string, count) // of more than a megabyte: they are not all held
+	var items, rows, want strings.Builder
+	for i := range texts {
+		texts[i] = strings.Repeat(fmt.Sprintf("%d.", i), i*i%1800)
+		fmt.Fprintf(&items, "<si><t>%s</t></si>", texts[i])
+	}
+	for row := range 2 * count {
+		i := row * 163 % count // 163 and 400 have no factor in common
+		fmt.Fprintf(&rows, `<row><c t="inlineStr"><is><t>%d</t></is></c><c t="s"><v>%d</v></c><c t="s"><v>1</v></c></row>`, row, i)
+		fmt.Fprintf(&want, "\"%d\",", row)
+		if texts[i] != "" {
+			fmt.Fprintf(&want, "%q", texts[i])
+		}
+		fmt.Fprintf(&want, ",%q\n", texts[1])
+	}
+	got, err := unpack(t, "book.xlsx", handmade(t, "", rows.String(), items.String()), container.Options{})
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	require.Len(t, got[0].Content, want.Len())
+	wanted := strings.Split(want.String(), "\n")
+	for i, line := range strings.Split(got[0].Content, "\n") {
+		require.Equal(t, wanted[i], line)
+	}
 }
 
 func TestASheetIsWrittenAsAPersonSeesIt(t *testing.T) {
@@ -200,6 +230,7 @@ func TestWhatOtherProgramsWriteIsRead(t *testing.T) {
 	t.Parallel()
 	for rows, want := range map[string]string{
 		`<row><c t="inlineStr"><is><t>Ro</t></is></c><c t="inlineStr"><is><r><t>A</t></r><r><t>da</t></r></is></c></row>`: `"Ro","Ada"`,
+		`<row><c t="s"/><c/><c t="inlineStr"><is><t>Ada</t></is></c></row>`:                                               `,,"Ada"`,
 		`<x:row r="1"><x:c r="B1" t="str"><x:f>A1&amp;"x"</x:f><x:v>x</x:v></x:c></x:row>`:                                `,"x"`,
 		`<row r="1"><c r="A1" t="e"><f>A9</f><v>#REF!</v></c></row>`:                                                      `"#REF!"`,
 		`<row r="1"><c r="A1" t="d"><v>2024-05-06T00:00:00</v></c></row>`:                                                 `"2024-05-06"`,

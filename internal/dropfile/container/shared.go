@@ -14,8 +14,8 @@ import (
 // shared are the texts that a workbook's cells refer to by number. They are
 // kept on disk: there may be as many as cells.
 type shared struct {
-	text  *os.File // one behind the other
-	index *os.File // where each ends in text, 8 bytes each
+	text  pages // one behind the other
+	index pages // where each ends in text, 8 bytes each
 	count int
 	buf   []byte
 }
@@ -29,14 +29,14 @@ func (b *book) readShared() (*shared, error) {
 		return s, nil
 	}
 	var err error
-	if s.text, err = b.temp(); err != nil {
+	if s.text.file, err = b.temp(); err != nil {
 		return nil, err
 	}
-	if s.index, err = b.temp(); err != nil {
+	if s.index.file, err = b.temp(); err != nil {
 		s.close()
 		return nil, err
 	}
-	text, index := bufio.NewWriterSize(s.text, 64<<10), bufio.NewWriterSize(s.index, 64<<10)
+	text, index := bufio.NewWriterSize(s.text.file, 64<<10), bufio.NewWriterSize(s.index.file, 64<<10)
 	end := uint64(0)
 	err = b.each(b.strings, func(t *tokens, e element) error {
 		if !e.start || e.name != "si" {
@@ -49,7 +49,8 @@ func (b *book) readShared() (*shared, error) {
 		end += uint64(len(item))
 		s.count++
 		_, err = text.WriteString(item)
-		return errors.Join(err, binary.Write(index, binary.LittleEndian, end))
+		_, indexErr := index.Write(binary.LittleEndian.AppendUint64(index.AvailableBuffer(), end))
+		return errors.Join(err, indexErr)
 	})
 	if err = errors.Join(err, text.Flush(), index.Flush()); err != nil {
 		s.close()
@@ -59,11 +60,11 @@ func (b *book) readShared() (*shared, error) {
 }
 
 func (s *shared) close() {
-	if s.text != nil {
-		s.text.Close()
+	if s.text.file != nil {
+		s.text.file.Close()
 	}
-	if s.index != nil {
-		s.index.Close()
+	if s.index.file != nil {
+		s.index.file.Close()
 	}
 }
 
@@ -77,7 +78,7 @@ func (s *shared) get(i int) (string, error) {
 	if i == 0 {
 		at = ends[8:]
 	}
-	if _, err := s.index.ReadAt(at, int64(max(i-1, 0))*8); err != nil {
+	if err := s.index.read(at, int64(max(i-1, 0))*8); err != nil {
 		return "", err
 	}
 	from, to := binary.LittleEndian.Uint64(ends[:8]), binary.LittleEndian.Uint64(ends[8:])
@@ -85,10 +86,47 @@ func (s *shared) get(i int) (string, error) {
 		s.buf = make([]byte, n)
 	}
 	s.buf = s.buf[:to-from]
-	if _, err := s.text.ReadAt(s.buf, int64(from)); err != nil {
+	if err := s.text.read(s.buf, int64(from)); err != nil {
 		return "", err
 	}
 	return string(s.buf), nil
+}
+
+// pages reads a file through a few of its pages. Most texts stand near the one
+// before, or are the same few again and again.
+type pages struct {
+	file *os.File
+	held [64]struct {
+		number int64 // from 1; 0: none is held
+		bytes  []byte
+	}
+}
+
+const pageBytes = 4 << 10
+
+// read fills to with what stands at a place of the file.
+func (p *pages) read(to []byte, at int64) error {
+	for len(to) > 0 {
+		number := at/pageBytes + 1
+		page := &p.held[number%int64(len(p.held))]
+		if page.number != number {
+			if page.bytes == nil {
+				page.bytes = make([]byte, pageBytes)
+			}
+			n, err := p.file.ReadAt(page.bytes[:pageBytes], (number-1)*pageBytes)
+			if err != nil && !errors.Is(err, io.EOF) {
+				return err
+			}
+			page.number, page.bytes = number, page.bytes[:n]
+		}
+		from := int(at % pageBytes)
+		if from >= len(page.bytes) {
+			return io.ErrUnexpectedEOF
+		}
+		n := copy(to, page.bytes[from:])
+		to, at = to[n:], at+int64(n)
+	}
+	return nil
 }
 
 // richText reads the text of an element in which pieces may be formatted on

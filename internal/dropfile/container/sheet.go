@@ -28,7 +28,8 @@ type sheet struct {
 	row   int      // the last one seen
 	lines int      // written
 	width int      // the widest row so far: the header's, mostly
-	cells []string // of the row at hand
+	cells []string // of the row at hand, up to the last that holds something
+	next  int      // the column of a cell that does not say where it stands
 	out   []byte   // written, not yet read
 	start int
 	some  bool // something was in a cell
@@ -93,7 +94,7 @@ func (s *sheet) readRow(e element) error {
 		return fmt.Errorf("it has a row %d", row)
 	}
 	s.row = row
-	s.cells = s.cells[:0]
+	s.cells, s.next = s.cells[:0], 0
 	for {
 		e, err := s.xml.next()
 		if errors.Is(err, io.EOF) {
@@ -144,7 +145,7 @@ func (s *sheet) write() {
 }
 
 func (s *sheet) readCell(e element) error {
-	column := len(s.cells)
+	column := s.next
 	if r := e.attr("r"); r != "" {
 		if column = columnOf(r); column < 0 {
 			return fmt.Errorf("it has a cell %q", label(r))
@@ -153,6 +154,7 @@ func (s *sheet) readCell(e element) error {
 	if column >= maxColumns {
 		return fmt.Errorf("it has more than %d columns", maxColumns)
 	}
+	s.next = column + 1
 	value, err := s.readValue(e)
 	if err != nil {
 		return err
@@ -216,6 +218,9 @@ func (s *sheet) readValue(c element) (string, error) {
 func (s *sheet) shown(c element, raw, inline string) (string, error) {
 	switch c.attr("t") {
 	case "s":
+		if raw == "" {
+			return "", nil // the type of an empty cell
+		}
 		i, err := strconv.Atoi(strings.TrimSpace(raw))
 		if err != nil {
 			return "", fmt.Errorf("a cell's text is not where it should be")
@@ -245,9 +250,17 @@ func (s *sheet) shown(c element, raw, inline string) (string, error) {
 
 var lineBreaks = regexp.MustCompile(`[\r\n\v\f\x{85}\x{2028}\x{2029}]+`)
 
+func breaksLine(c rune) bool {
+	switch c {
+	case '\r', '\n', '\v', '\f', '\u0085', '\u2028', '\u2029':
+		return true
+	}
+	return false
+}
+
 // tidy keeps a cell within one line.
 func (s *sheet) tidy(text string) string {
-	if !lineBreaks.MatchString(text) {
+	if strings.IndexFunc(text, breaksLine) < 0 { // the regular expression is slow
 		return text
 	}
 	s.breaks++
