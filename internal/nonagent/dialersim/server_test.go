@@ -58,6 +58,7 @@ func TestAnAbandonedRequestIsStillExecuted(t *testing.T) {
 	require.ErrorIs(t, <-gone, context.Canceled)
 	require.Equal(t, 1, s.InFlight("add_lead"), "it still occupies the server")
 	release()
+	require.Eventually(t, func() bool { return s.InFlight("add_lead") == 0 }, 10*time.Second, time.Millisecond)
 	_, body, err := post(t.Context(), t, s.URL(), add("3055550124"))
 	require.NoError(t, err)
 	require.Contains(t, body, "|101|2|", "the abandoned one came first")
