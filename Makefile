@@ -61,7 +61,7 @@ model: ## explore the delivery protocol for a while (MODEL_FOR=1m)
 	IMPORTER_MODEL_FOR=$(or $(MODEL_FOR),1m) $(GO) test -count=1 -timeout 0 -run InEvery -v ./internal/importer/proof/...
 
 .PHONY: bench
-bench: setup ## measure real imports against their targets (docs/performance.md)
+bench: setup ## measure reading and real imports against their targets (docs/performance.md)
 	$(GO) run ./tools/bench
 
 .PHONY: bench-go

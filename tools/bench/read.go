@@ -24,8 +24,9 @@ const (
 	shortBookRows = 2_000
 
 	// moreMemory is how many MiB more a large file may take than a small one: a
-	// heap is not always collected at the same moment.
-	moreMemory = 8
+	// heap is not always collected at the same moment, least of all on a busy
+	// machine. One byte kept of each row of the endless file would be 59.
+	moreMemory = 16
 )
 
 // read measures how a file's bytes become leads, each time in a process of its
