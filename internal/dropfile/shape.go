@@ -356,12 +356,27 @@ func (s *shape) header() []string {
 }
 
 // names are the header as it is looked up: a name that stands in several rows
-// counts once.
+// counts once. Where the rows together are no usual name, as Person over First
+// Name, or First Name over (text), the lowest of them that is one counts.
 func (s *shape) names() []string {
 	if len(s.rows) == 0 {
 		return nil
 	}
-	return joined(s.rows, func(part string, before []string) bool { return !slices.Contains(before, part) })
+	names := joined(s.rows, func(part string, before []string) bool { return !slices.Contains(before, part) })
+	for j, name := range names {
+		for i := len(s.rows) - 1; i >= 0 && isUnusual(name); i-- {
+			if j < len(s.rows[i]) && !isUnusual(s.rows[i][j]) {
+				name = s.rows[i][j]
+			}
+		}
+		names[j] = name
+	}
+	return names
+}
+
+func isUnusual(name string) bool {
+	entry, _ := entryFor(plain(name))
+	return entry == "" || entry == noField
 }
 
 func joined(rows [][]string, take func(part string, before []string) bool) []string {

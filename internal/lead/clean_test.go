@@ -120,6 +120,7 @@ func TestEachFieldIsMadeFitForTheDialer(t *testing.T) {
 		{latin, "postal_code", "8014", "08014", false},
 		{latin, "postal_code", "8014-1234", "08014-1234", false},
 		{latin, "postal_code", "SW1A 1AA", "SW1A 1AA", true},
+		{latin, "postal_code", "z:33101", "33101", false},
 		{german, "postal_code", "8014", "8014", true},
 		{latin, "country_code", "us", "US", false},
 		{latin, "country_code", "USA", "USA", true},

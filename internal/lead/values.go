@@ -57,7 +57,10 @@ func (r Rules) isUS(l *Lead) bool {
 }
 
 func postalCode(r Rules, l *Lead, s string) (to, why string) {
-	to, why = r.fit(s, &postalSigns, 10)
+	bare := strings.TrimPrefix(s, "z:")
+	if to, why = r.fit(bare, &postalSigns, 10); bare != s && why == "" {
+		why = "Facebook's z: dropped"
+	}
 	zip, plus4, _ := strings.Cut(to, "-")
 	if len(zip) == 4 && allDigits(zip) && (plus4 == "" || len(plus4) == 4 && allDigits(plus4)) && r.isUS(l) {
 		return "0" + to, "leading zero restored, which spreadsheets remove"
