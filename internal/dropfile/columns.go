@@ -40,6 +40,7 @@ type columns struct {
 	why      map[string]Mapped
 	taken    []bool
 	headless bool
+	mute     bool            // the names say nothing
 	made     map[string]Made // fields that need no column
 }
 
@@ -58,6 +59,7 @@ func newColumns(headers, names []string, sample [][]string, region string) *colu
 		names = make([]string, width)
 	}
 	c.headless = c.headless || areNumbered(names)
+	c.mute = c.headless || areCounted(names)
 	c.headers, c.taken = headers, make([]bool, len(headers))
 	for _, name := range names {
 		c.plain = append(c.plain, plain(name))

@@ -54,7 +54,7 @@ func (c *columns) takeBest(field string, worth func(at int) int) {
 			continue
 		}
 		w := worth(at)
-		if c.headless && w < enough || !c.headless && (w < enoughWithName || c.filled(at) < recordsWithName) {
+		if c.mute && w < enough || !c.mute && (w < enoughWithName || c.filled(at) < recordsWithName) {
 			continue
 		}
 		if w > most {

@@ -24,6 +24,7 @@ type mapper struct {
 	extras   extras
 	fullName int // column of both names, from 0; -1: none
 	made     []making
+	yields   bool // alt_phone's number is called where phone_number is empty
 	mujer    bool // in the gender's column M stands for mujer
 	ours     bool // the file is one of our own rejects
 }
@@ -72,7 +73,14 @@ func newMapper(headers, names []string, sample [][]string, o Options) (*mapper, 
 	m.fill = newCanonical(c.of)
 	m.extras = newExtras(o.Extras, c.of)
 	m.dates, m.mujer = c.dates(), c.saysMujer()
+	m.yields = c.isGuessed("phone_number") && c.isGuessed("alt_phone")
 	return m, nil
+}
+
+// isGuessed tells a column that the feed's configuration does not name.
+func (c *columns) isGuessed(field string) bool {
+	_, mapped := c.of[field]
+	return mapped && c.why[field].By != ByFeed
 }
 
 // dates are the orders of the date columns, as the sample shows them.
@@ -138,6 +146,10 @@ func (m *mapper) lead(rows []importer.Row) error {
 func (m *mapper) complete(row *importer.Row) {
 	l := &row.Lead
 	l.Extras = m.extras.of(row.Cells)
+	if m.yields && strings.TrimSpace(l.PhoneNumber) == "" && strings.TrimSpace(l.AltPhone) != "" {
+		l.PhoneNumber, l.AltPhone = l.AltPhone, ""
+		row.Changes = append(row.Changes, lead.Change{Field: "phone_number", To: l.PhoneNumber, Why: "the number of alt_phone: there is no other"})
+	}
 	if m.mujer && strings.EqualFold(strings.TrimSpace(l.Gender), "M") {
 		l.Gender = "mujer"
 	}

@@ -3,6 +3,7 @@ package dropfile
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -153,6 +154,9 @@ func sharesName(cells, header []string) bool {
 
 // isHeader tells names of columns from a record like those below.
 func (s *shape) isHeader(cells []string) bool {
+	if areCounted(cells) {
+		return true
+	}
 	names, data, seen := knownNames(cells), 0, map[string]bool{}
 	distinct := true
 	for _, c := range cells {
@@ -183,6 +187,21 @@ func (s *shape) isHeader(cells []string) bool {
 	default:
 		return data == 0 && filled(cells) == len(cells) && distinct && !s.isUsual(cells)
 	}
+}
+
+// areCounted tells names that a program gave to nameless columns: Field1,
+// Field2, Field3.
+func areCounted(cells []string) bool {
+	if len(cells) < 2 {
+		return false
+	}
+	first := stem(plain(cells[0]))
+	for i, c := range cells {
+		if first == "" || plain(c) != first+strconv.Itoa(i+1) {
+			return false
+		}
+	}
+	return true
 }
 
 // isUsual tells a record whose cells are found again below it.
