@@ -62,8 +62,12 @@ func postalCode(r Rules, l *Lead, s string) (to, why string) {
 		why = "Facebook's z: dropped"
 	}
 	zip, plus4, _ := strings.Cut(to, "-")
-	if len(zip) == 4 && allDigits(zip) && (plus4 == "" || len(plus4) == 4 && allDigits(plus4)) && r.isUS(l) {
+	isZIP := allDigits(zip) && (plus4 == "" || len(plus4) == 4 && allDigits(plus4)) && r.isUS(l)
+	switch {
+	case isZIP && len(zip) == 4:
 		return "0" + to, "leading zero restored, which spreadsheets remove"
+	case isZIP && len(zip) == 3 && (l.State == "PR" || l.State == "VI"):
+		return "00" + to, "leading zeros restored, which spreadsheets remove"
 	}
 	return to, why
 }
