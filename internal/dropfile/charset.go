@@ -42,7 +42,11 @@ func utf16(name string, order xunicode.Endianness, mark int) charset {
 func findCharset(sample []byte, said string, whole bool) (charset, error) {
 	switch {
 	case bytes.HasPrefix(sample, utf8BOM) && (said == "" || isUTF8(said)):
-		return charset{name: utf8Name, mark: len(utf8BOM)}, nil
+		mark := len(utf8BOM)
+		for bytes.HasPrefix(sample[mark:], utf8BOM) { // each program that had the file has put its own
+			mark += len(utf8BOM)
+		}
+		return charset{name: utf8Name, mark: mark}, nil
 	case bytes.HasPrefix(sample, utf16LEBOM) && (said == "" || isUTF16(said)):
 		return utf16("utf-16le", xunicode.LittleEndian, len(utf16LEBOM)), nil
 	case bytes.HasPrefix(sample, utf16BEBOM) && (said == "" || isUTF16(said)):

@@ -95,7 +95,7 @@ func (t *Table) judge(r *record) (Record, bool, error) {
 		return t.outside(r, Total)
 	case t.text && t.shape.model.isComment(r.raw):
 		return t.outside(r, Comment)
-	case len(r.cells) == t.shape.fields && t.isNote(r):
+	case (len(r.cells) == t.shape.fields || r.isWrappedText()) && t.isNote(r):
 		return t.outside(r, Note)
 	}
 	if recs := t.partsAtCR(r); recs != nil {
@@ -243,6 +243,12 @@ func (t *Table) areStrangers(r *record) bool {
 		}
 	}
 	return true
+}
+
+// isWrappedText tells a line that is one cell within quotation marks: it says
+// itself that nothing in it is a delimiter.
+func (r *record) isWrappedText() bool {
+	return len(r.cells) == 1 && r.flaw == sound && strings.HasPrefix(r.raw, `"`)
 }
 
 // isNote tells a line of text without a contact in it.

@@ -108,7 +108,7 @@ func hasContact(text string) bool {
 	}
 	run := 0
 	for part := range strings.FieldsSeq(text) {
-		if k := kindOf(strings.Trim(part, ",;.")); k == date || k == clock {
+		if k := kindOf(strings.Trim(part, ",;.")); k == date || k == clock || areYears(part) {
 			run = 0
 			continue
 		}
@@ -125,6 +125,15 @@ func hasContact(text string) bool {
 		}
 	}
 	return false
+}
+
+// areYears tells a span such as 2000-2026.
+func areYears(part string) bool {
+	from, to, ok := strings.Cut(part, "-")
+	isYear := func(s string) bool {
+		return len(s) == 4 && (strings.HasPrefix(s, "19") || strings.HasPrefix(s, "20")) && kindOf(s) == integer
+	}
+	return ok && isYear(from) && isYear(to)
 }
 
 // isComment tells a line that somebody has taken out of the file, by a sign

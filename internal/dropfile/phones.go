@@ -108,16 +108,25 @@ func (c *columns) takePhoneByContent(others []phoneColumn) error {
 	return nil
 }
 
-// areSiblings tells columns whose names differ by one digit at their end only.
+// areSiblings tells columns whose names differ by one digit only.
 func (c *columns) areSiblings(found []int) bool {
-	first := stem(c.plain[found[0]])
+	first := withoutDigits(c.plain[found[0]])
 	for i, at := range found {
 		name := c.plain[at]
-		if first == "" || stem(name) != first || len(name) > len(first)+1 || slices.ContainsFunc(found[:i], func(b int) bool { return c.plain[b] == name }) {
+		if first == "" || withoutDigits(name) != first || len(name) > len(first)+1 || slices.ContainsFunc(found[:i], func(b int) bool { return c.plain[b] == name }) {
 			return false
 		}
 	}
 	return true
+}
+
+func withoutDigits(name string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= '0' && c <= '9' {
+			return -1
+		}
+		return c
+	}, name)
 }
 
 func (c *columns) holdPhone(candidates []int) error {
