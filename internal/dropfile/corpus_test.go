@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -30,7 +31,7 @@ const corpusDir = "testdata/corpus"
 func TestTheCorpusIsReadAsAPersonWould(t *testing.T) {
 	t.Parallel()
 	cases := corpusCases(t)
-	require.GreaterOrEqual(t, len(cases), 1)
+	require.GreaterOrEqual(t, len(cases), 190)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -42,6 +43,26 @@ func TestTheCorpusIsReadAsAPersonWould(t *testing.T) {
 			require.Equal(t, c.expected(t, "facts"), got.facts, "what is unusual about the file")
 			require.Equal(t, c.expected(t, "outcomes"), got.outcomes, "what becomes of each record")
 		})
+	}
+}
+
+// TestTheCorpusCoversWhatItSays holds the list of the corpus' README to its
+// files.
+func TestTheCorpusCoversWhatItSays(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile(corpusDir + "/README.md")
+	require.NoError(t, err)
+	_, list, ok := strings.Cut(string(readme), "## What is covered")
+	require.True(t, ok)
+	cases := corpusCases(t)
+	for line := range strings.Lines(list) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 3 {
+			continue
+		}
+		for _, name := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cells[2], -1) {
+			require.True(t, slices.ContainsFunc(cases, func(c corpusCase) bool { return strings.HasPrefix(c.name, name[1]) }), "no case is called %s", name[1])
+		}
 	}
 }
 
