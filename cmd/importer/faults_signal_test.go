@@ -75,6 +75,8 @@ func TestAnImportThatWasFrozenSendsNothingLate(t *testing.T) {
 			require.NotEmpty(t, mayNotBegin)
 			s.eventually(t, `SELECT bool_and(answer_by < clock_timestamp()) FROM rows WHERE state = 'armed'`)
 			close(release)
+			// Their slots are given to others now, so they must have ended.
+			waitFor(t, func() bool { return s.dialer.InFlight("") == 0 })
 			if c.takeOver {
 				other := s.imports(t)
 				require.Zero(t, other.ends(t), &other.err)
