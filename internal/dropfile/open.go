@@ -17,7 +17,8 @@ const (
 )
 
 // OpenTable finds a file's table. A file without content has a table without
-// header and records. Returns *FormatError for what is no text.
+// header and records. Of a workbook's sheet the dialect is known, whatever the
+// options say. Returns *FormatError for what is no text.
 func OpenTable(r io.Reader, o Options) (*Table, error) {
 	said, err := o.settings()
 	if err != nil {
@@ -31,6 +32,9 @@ func OpenTable(r io.Reader, o Options) (*Table, error) {
 	block, err := raw.peek(sampled)
 	if err != nil {
 		return nil, err
+	}
+	if isSheet(block) {
+		return openSheetTable(raw, o)
 	}
 	cs, err := findCharset(block, o.Encoding, raw.err != nil)
 	if err != nil {
@@ -71,6 +75,16 @@ func OpenTable(r io.Reader, o Options) (*Table, error) {
 		return nil, err
 	}
 	src.marks, src.fields = false, t.shape.fields
+	return t, nil
+}
+
+func openSheetTable(w window, o Options) (*Table, error) {
+	src := openSheet(w)
+	t := &Table{src: src, dialect: sheetDialect}
+	t.found = Explanation{Encoding: utf8Name, Dialect: sheetDialect.exported(LF)}
+	if err := t.begin(o, src.width); err != nil {
+		return nil, err
+	}
 	return t, nil
 }
 

@@ -16,6 +16,7 @@ type book struct {
 	*unpacker
 	name    string
 	parts   map[string]*zip.File // by path, in lower case
+	main    string               // path of the part that lists the sheets
 	date04  bool                 // days are counted from 1904
 	sheets  []sheetEntry
 	targets map[string]string // of the workbook's relations: paths by id
@@ -29,22 +30,47 @@ type sheetEntry struct {
 }
 
 // newBook returns nil for an archive that is no workbook.
-func newBook(u *unpacker, name string, z *zip.Reader) *book {
-	b := &book{unpacker: u, name: name, parts: map[string]*zip.File{}, targets: map[string]string{}}
+func newBook(u *unpacker, name string, z *zip.Reader) (*book, error) {
+	b := &book{unpacker: u, name: name, parts: map[string]*zip.File{}, targets: map[string]string{}, main: "xl/workbook.xml"}
 	for _, f := range z.File {
-		key := strings.ToLower(strings.TrimPrefix(strings.ReplaceAll(f.Name, `\`, "/"), "/"))
-		b.parts[key] = f
+		b.parts[partName(f.Name)] = f
 	}
-	if b.parts["[content_types].xml"] == nil || b.parts[workbookPart] == nil {
+	if b.parts[contentTypes] == nil {
+		return nil, nil
+	}
+	if b.parts[b.main] != nil {
+		return b, nil
+	}
+	// A few programs call it otherwise.
+	b.main = ""
+	err := b.each(contentTypes, func(_ *tokens, e element) error {
+		kind := strings.ToLower(e.attr("ContentType"))
+		if e.start && e.name == "Override" && strings.HasSuffix(kind, ".main+xml") && (strings.Contains(kind, "spreadsheetml") || strings.Contains(kind, "ms-excel")) {
+			b.main = partName(e.attr("PartName"))
+		}
 		return nil
+	})
+	if err != nil || b.parts[b.main] == nil {
+		return nil, err
 	}
-	return b
+	return b, nil
 }
 
-const (
-	workbookPart  = "xl/workbook.xml"
-	relationsPart = "xl/_rels/workbook.xml.rels"
-)
+const contentTypes = "[content_types].xml"
+
+// partName is a part's path as it is compared.
+func partName(name string) string {
+	return strings.ToLower(strings.TrimPrefix(path.Clean("/"+strings.ReplaceAll(name, `\`, "/")), "/"))
+}
+
+// beside is the path of what the main part names.
+func (b *book) beside(target string) string {
+	target = strings.ReplaceAll(target, `\`, "/")
+	if !strings.HasPrefix(target, "/") {
+		target = path.Join("/", path.Dir(b.main), target)
+	}
+	return partName(target)
+}
 
 // unpack puts each visible sheet that holds something. A workbook without any
 // is an empty file.
@@ -86,7 +112,7 @@ func (b *book) unpack() error {
 		return nil
 	}
 	if firstEmpty == "" {
-		return &Error{b.name, "the workbook has no visible sheet: unhide the one with the contacts"}
+		return &Error{Name: b.name, Why: "the workbook has no visible sheet: unhide the one with the contacts"}
 	}
 	b.Within(b.within)
 	return b.put(firstEmpty, strings.NewReader(""))
@@ -99,7 +125,7 @@ func (b *book) putSheet(s *sheet, target string) (bool, error) {
 		return false, err
 	}
 	if part == nil {
-		return false, damaged(b.name, fmt.Errorf("the part %s is missing", label(target)))
+		return false, missing(b.name, target)
 	}
 	defer part.Close()
 	s.xml = newTokens(part)
@@ -132,7 +158,7 @@ func orDamaged(name string, err error) error {
 // part opens a part of the workbook; nil when there is no such part. What is
 // read from it counts.
 func (b *book) part(name string) (io.ReadCloser, error) {
-	f := b.parts[strings.ToLower(name)]
+	f := b.parts[name]
 	if f == nil {
 		return nil, nil
 	}
@@ -169,38 +195,46 @@ func (b *book) each(name string, do func(t *tokens, e element) error) error {
 }
 
 func (b *book) readWorkbook() error {
-	return b.each(workbookPart, func(_ *tokens, e element) error {
+	return b.each(b.main, func(_ *tokens, e element) error {
 		switch {
 		case !e.start:
 		case e.name == "workbookPr":
-			date04 := e.attr("date1904")
-			b.date04 = date04 == "1" || date04 == "true"
+			b.date04 = isTrue(e.attr("date1904"))
 		case e.name == "sheet":
 			if len(b.sheets) == b.MaxMembers {
 				return fmt.Errorf("it has more than %d sheets", b.MaxMembers)
 			}
 			state := e.attr("state")
 			b.sheets = append(b.sheets, sheetEntry{
-				name: e.attr("name"), relation: e.attr("id"), hidden: state == "hidden" || state == "veryHidden",
+				name: short(e.attr("name")), relation: short(e.attr("id")), hidden: state == "hidden" || state == "veryHidden",
 			})
 		}
 		return nil
 	})
 }
 
+// short cuts what is kept of a workbook's own description: it could fill the
+// memory.
+func short(text string) string { return text[:min(len(text), longestCode)] }
+
 func (b *book) readRelations() error {
-	return b.each(relationsPart, func(_ *tokens, e element) error {
+	relations := partName(path.Dir(b.main) + "/_rels/" + path.Base(b.main) + ".rels")
+	if b.parts[relations] == nil {
+		return missing(b.name, relations)
+	}
+	for kind, usual := range map[*string]string{&b.strings: "sharedstrings.xml", &b.styles: "styles.xml"} {
+		if at := b.beside(usual); b.parts[at] != nil {
+			*kind = at // although no relation may say so
+		}
+	}
+	return b.each(relations, func(_ *tokens, e element) error {
 		if !e.start || e.name != "Relationship" || len(b.targets) == b.MaxMembers {
 			return nil
 		}
-		target := e.attr("Target")
-		if !strings.HasPrefix(target, "/") {
-			target = path.Join("/xl", target)
-		}
-		target = strings.TrimPrefix(target, "/")
+		target := b.beside(short(e.attr("Target")))
 		switch kind := path.Base(e.attr("Type")); kind {
 		case "worksheet":
-			b.targets[e.attr("Id")] = target
+			b.targets[short(e.attr("Id"))] = target
 		case "sharedStrings":
 			b.strings = target
 		case "styles":
@@ -210,9 +244,13 @@ func (b *book) readRelations() error {
 	})
 }
 
+func missing(name, part string) error {
+	return damaged(name, fmt.Errorf("the part %s is missing", label(part)))
+}
+
 // readFormats reads how the numbers of each cell style are shown.
 func (b *book) readFormats() ([]*numberFormat, error) {
-	const most = 70_000 // Excel's own limit of styles is 65,490
+	const most, mostCodes = 70_000, 5000 // Excel's own limits are 65,490 and 250
 	custom := map[string]string{}
 	var formats []*numberFormat
 	known := map[string]*numberFormat{}
@@ -225,18 +263,20 @@ func (b *book) readFormats() ([]*numberFormat, error) {
 		case e.name == "cellXfs":
 			within = e.start
 		case !e.start:
-		case e.name == "numFmt" && len(custom) < most:
-			custom[e.attr("numFmtId")] = e.attr("formatCode")
+		case e.name == "numFmt" && len(custom) < mostCodes:
+			if id, code := e.attr("numFmtId"), e.attr("formatCode"); len(id)+len(code) <= longestCode {
+				custom[id] = code
+			}
 		case e.name == "xf" && within && len(formats) < most:
 			id := e.attr("numFmtId")
-			if known[id] == nil {
-				code, ok := custom[id]
-				if !ok {
-					code = builtin[id]
-				}
-				known[id] = parseFormat(code)
+			code, ok := custom[id]
+			if !ok {
+				code = builtin[id]
 			}
-			formats = append(formats, known[id])
+			if known[code] == nil {
+				known[code] = parseFormat(code)
+			}
+			formats = append(formats, known[code])
 		}
 		return nil
 	})

@@ -49,6 +49,8 @@ const (
 type Error struct {
 	Name string // of the file, or of the member in it
 	Why  string
+
+	document bool // it never was a table of contacts
 }
 
 func (e *Error) Error() string { return e.Name + ": " + e.Why }
@@ -106,7 +108,7 @@ func (u *unpacker) unpack(name string, r io.Reader, whole *io.SectionReader, dep
 		return u.put(name, b)
 	}
 	if depth == maxDepth {
-		return &Error{name, fmt.Sprintf("more than %d containers are packed into one another: unpack it and import what is in it", maxDepth)}
+		return &Error{Name: name, Why: fmt.Sprintf("more than %d containers are packed into one another: unpack it and import what is in it", maxDepth)}
 	}
 	u.within = append(u.within, kindNames[k])
 	switch k {
@@ -124,13 +126,70 @@ func (u *unpacker) unpack(name string, r io.Reader, whole *io.SectionReader, dep
 		}
 		defer z.Close()
 		return u.stream(trim(name, ".zst"), z, depth)
+	case gzipped:
+		return u.stream(trim(name, ".gz"), &gzipMembers{b: b}, depth)
 	default:
-		z, err := gzip.NewReader(b)
-		if err != nil {
-			return damaged(name, err)
-		}
-		return u.stream(trim(name, ".gz"), z, depth)
+		return u.refuse(name, k, b)
 	}
+}
+
+// gzipMembers reads a gzip file: one member behind the other. What a tape, or a
+// transfer, puts behind the last one is passed over; anything else is damage.
+type gzipMembers struct {
+	b *bufio.Reader
+	z *gzip.Reader // nil before the first
+}
+
+func (m *gzipMembers) Read(p []byte) (int, error) {
+	for {
+		if m.z == nil {
+			z, err := gzip.NewReader(m.b)
+			if err != nil {
+				return 0, unexpected(err)
+			}
+			m.z = z
+			m.z.Multistream(false)
+		}
+		n, err := m.z.Read(p)
+		if n > 0 || !errors.Is(err, io.EOF) {
+			return n, unlessEOF(err)
+		}
+		for {
+			c, err := m.b.ReadByte()
+			if err != nil {
+				return 0, err
+			}
+			if strings.IndexByte("\x00\r\n\x1a", c) < 0 {
+				break
+			}
+		}
+		if err := m.b.UnreadByte(); err != nil {
+			return 0, err
+		}
+		if head, _ := m.b.Peek(2); string(head) != "\x1f\x8b" {
+			return 0, errors.New("something else stands behind its end")
+		}
+		if err := m.z.Reset(m.b); err != nil {
+			return 0, unexpected(err)
+		}
+		m.z.Multistream(false)
+	}
+}
+
+// unexpected makes the file's end an error where something must follow.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// unlessEOF leaves the end of a member to the next call.
+func unlessEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }
 
 // stream unpacks what comes out of a container, to its very end, where it is
@@ -198,7 +257,7 @@ func (o *output) Read(p []byte) (int, error) {
 	o.allowed.left -= int64(n)
 	switch {
 	case o.allowed.left < 0:
-		o.err = &Error{o.name, o.allowed.why + ": if that is right, unpack it and import what is in it"}
+		o.err = &Error{Name: o.name, Why: o.allowed.why + ": if that is right, unpack it and import what is in it"}
 		return 0, o.err
 	case err != nil && !errors.Is(err, io.EOF):
 		o.err = damaged(o.name, err)
@@ -216,9 +275,9 @@ func damaged(name string, err error) error {
 		return err
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return &Error{name, "the file ends too early, a part is missing: have it sent again"}
+		return &Error{Name: name, Why: "the file ends too early, a part is missing: have it sent again"}
 	}
-	return &Error{name, fmt.Sprintf("the file is damaged (%v): have it sent again", err)}
+	return &Error{Name: name, Why: fmt.Sprintf("the file is damaged (%v): have it sent again", err)}
 }
 
 // trim takes a container's suffix off a name, if it is there.

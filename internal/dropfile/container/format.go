@@ -49,18 +49,19 @@ var builtin = map[string]string{
 	"14": "m/d/yyyy", "15": "d-mmm-yy", "16": "d-mmm", "17": "mmm-yy", "18": "h:mm AM/PM", "19": "h:mm:ss AM/PM",
 	"20": "h:mm", "21": "h:mm:ss", "22": "m/d/yyyy h:mm",
 	"27": "yyyy-m-d", "28": "yyyy-m-d", "29": "yyyy-m-d", "30": "yyyy-m-d", "31": "yyyy-m-d", "32": "h:mm", "33": "h:mm:ss",
-	"36": "yyyy-m-d", "50": "yyyy-m-d", "51": "yyyy-m-d", "52": "yyyy-m-d", "53": "yyyy-m-d", "54": "yyyy-m-d",
-	"57": "yyyy-m-d", "58": "yyyy-m-d",
+	"34": "yyyy-m-d", "35": "yyyy-m-d", "36": "yyyy-m-d", "50": "yyyy-m-d", "51": "yyyy-m-d", "52": "yyyy-m-d", "53": "yyyy-m-d", "54": "yyyy-m-d",
+	"55": "yyyy-m-d", "56": "yyyy-m-d", "57": "yyyy-m-d", "58": "yyyy-m-d",
 	"37": "#,##0;(#,##0)", "38": "#,##0;(#,##0)", "39": "#,##0.00;(#,##0.00)", "40": "#,##0.00;(#,##0.00)",
 	"41": "#,##0;(#,##0)", "42": "$#,##0;($#,##0)", "43": "#,##0.00;(#,##0.00)", "44": "$#,##0.00;($#,##0.00)",
 	"45": "mm:ss", "46": "[h]:mm:ss", "47": "mm:ss", "48": "##0.0E+0", "49": "@",
 }
 
+const longestCode = 1000 // Excel's own limit is 255 characters
+
 // parseFormat takes a format code apart. What it does not understand shows
 // all digits.
 func parseFormat(code string) *numberFormat {
-	const longest = 1000
-	if len(code) > longest {
+	if len(code) > longestCode {
 		code = ""
 	}
 	f := &numberFormat{}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,8 +38,8 @@ func FuzzUnpack(f *testing.F) {
 	})
 }
 
-// FuzzWorkbook: whatever stands in a workbook, each sheet is CSV with a line
-// for a row, or it is refused with a sentence.
+// FuzzWorkbook: whatever stands in a workbook, each sheet is CSV behind its
+// mark, with a record for a row, or it is refused with a sentence.
 func FuzzWorkbook(f *testing.F) {
 	f.Add("0.00E+00", `<row r="3"><c r="B3" s="1"><v>2.17623E+09</v></c></row>`, "")
 	f.Add("m/d/yyyy h:mm", `<row><c s="1"><v>45000.5</v></c><c t="b"><v>1</v></c><c t="e"><v>#REF!</v></c></row>`, "")
@@ -55,17 +54,20 @@ func FuzzWorkbook(f *testing.F) {
 			if err != nil {
 				return err
 			}
-			lines := strings.Count(string(content), "\n")
-			require.LessOrEqual(t, lines, 1<<20)
+			if len(content) == 0 {
+				return nil
+			}
+			content, marked := bytes.CutPrefix(content, []byte(container.SheetMark))
+			require.True(t, marked)
 			c := csv.NewReader(bytes.NewReader(content))
 			c.FieldsPerRecord = -1
-			for {
-				record, err := c.Read()
+			for rows := 0; ; rows++ {
+				_, err := c.Read()
 				if errors.Is(err, io.EOF) {
+					require.LessOrEqual(t, rows, 1<<20)
 					return nil
 				}
 				require.NoError(t, err)
-				require.NotContains(t, strings.Join(record, ""), "\n")
 			}
 		})
 		requireASentence(t, err)

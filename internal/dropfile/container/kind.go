@@ -15,12 +15,18 @@ const (
 	bzip2ed
 	zstded
 	pgp
+	// What is known, and refused with what to do.
+	compoundFile // an old document of Office, or a protected one
+	webTable
+	xmlBook
+	rareArchive
+	program
 )
 
 var kindNames = map[kind]string{gzipped: "gzip", zipped: "zip", bzip2ed: "bzip2", zstded: "zstd", pgp: "pgp"}
 
 // headBytes are enough to tell what a file is.
-const headBytes = 64
+const headBytes = 16 << 10
 
 // kindOf tells what a file is by how it begins. Text must never be taken for a
 // container: as much is looked at as its format prescribes.
@@ -37,6 +43,33 @@ func kindOf(head []byte) kind {
 		return zstded
 	case bytes.HasPrefix(bytes.TrimSpace(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))), []byte(armour)), encrypted(head):
 		return pgp
+	case starts("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
+		return compoundFile
+	case starts("\xfd7zXZ\x00"), starts("7z\xbc\xaf\x27\x1c"), starts("Rar!\x1a\x07"), starts("MSCF\x00\x00"), starts("\x1f\x9d"),
+		len(head) > 262 && string(head[257:262]) == "ustar":
+		return rareArchive
+	case starts("MZ") && bytes.IndexByte(head, 0) >= 0 && bytes.Contains(head, []byte("PE\x00\x00")):
+		return program
+	}
+	return markup(head)
+}
+
+// markup tells a page or an XML file in which programs keep a table, mostly
+// under the name of a workbook.
+func markup(head []byte) kind {
+	if bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff")) {
+		head = bytes.ReplaceAll(head[2:], []byte{0}, nil) // signs of UTF-16
+	}
+	text := bytes.ToLower(bytes.TrimSpace(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))))
+	has := func(s string) bool { return bytes.Contains(text, []byte(s)) }
+	switch {
+	case bytes.HasPrefix(text, []byte("mime-version:")) && has("multipart/related"):
+		return webTable
+	case !bytes.HasPrefix(text, []byte("<")):
+	case has("urn:schemas-microsoft-com:office:spreadsheet") || has(`progid="excel.sheet"`):
+		return xmlBook
+	case has("<table") || has("urn:schemas-microsoft-com:office:excel"):
+		return webTable
 	}
 	return plain
 }

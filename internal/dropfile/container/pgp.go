@@ -49,15 +49,15 @@ func ReadKeys(file []byte, passphrase string) (*Keys, error) {
 // decrypt unpacks a PGP message.
 func (u *unpacker) decrypt(name string, r io.Reader, depth int) error {
 	if u.Keys == nil {
-		return &Error{name, "the file is encrypted with PGP: set pgp_key_file in the feed's configuration"}
+		return &Error{Name: name, Why: "the file is encrypted with PGP: set pgp_key_file in the feed's configuration"}
 	}
 	body, err := u.Keys.open(r)
 	var old pgperrors.UnsupportedError
 	switch {
 	case errors.Is(err, pgperrors.ErrKeyIncorrect):
-		return &Error{name, "the file is encrypted for another PGP key than that of pgp_key_file: send the vendor the public key that belongs to it"}
+		return &Error{Name: name, Why: "the file is encrypted for another PGP key than that of pgp_key_file: send the vendor the public key that belongs to it"}
 	case errors.As(err, &old):
-		return &Error{name, fmt.Sprintf("the file is encrypted in an old or unsafe way (%v): have it encrypted by a current PGP program", err)}
+		return &Error{Name: name, Why: fmt.Sprintf("the file is encrypted in an old or unsafe way (%v): have it encrypted by a current PGP program", err)}
 	case err != nil:
 		return damaged(name, err)
 	}

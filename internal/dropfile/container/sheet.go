@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,9 +15,15 @@ const (
 	maxColumns = 1 << 14
 )
 
-// sheet is a sheet as CSV (RFC 4180, UTF-8, LF): a line for each row, so that
-// a line's number is the row's. Every cell that holds something is in quotes,
-// so that nothing in it can be taken for a delimiter.
+// SheetMark is the first line of a sheet's text, so that whoever reads it, be
+// it later from a copy, knows that nothing about it is to be guessed. Behind
+// the mark a sheet is CSV (RFC 4180, UTF-8, LF) with a record for each row, the
+// empty ones above a row included, so that a record's number is the row's.
+// Records are as wide as what the row holds. Every cell that holds something is
+// in quotes: a line break outside of them ends a row.
+const SheetMark = "\x16importer sheet\n"
+
+// sheet is a sheet as text.
 type sheet struct {
 	*book
 	name    string
@@ -25,18 +31,20 @@ type sheet struct {
 	shared  *shared
 	xml     *tokens
 
-	row   int      // the last one seen
-	lines int      // written
-	width int      // the widest row so far: the header's, mostly
-	cells []string // of the row at hand, up to the last that holds something
-	next  int      // the column of a cell that does not say where it stands
-	out   []byte   // written, not yet read
-	start int
-	some  bool // something was in a cell
-	done  bool
+	row    int      // the last one seen
+	column int      // behind the last cell seen in it
+	lines  int      // written
+	width  int      // of the widest row so far
+	cells  []string // of the row at hand
+	size   int      // of them, in bytes
+	out    []byte   // written, not yet read
+	start  int
+	some   bool // something was in a cell
+	done   bool
 
-	breaks  int // cells with line breaks
-	unknown int // formulas without a result
+	unknown       int      // formulas without a result
+	hiddenRows    int      // that hold something
+	hiddenColumns [][2]int // from, to
 }
 
 // begin reads up to the first row that holds something.
@@ -76,6 +84,8 @@ func (s *sheet) step() error {
 	switch {
 	case e.start && e.name == "row":
 		return s.readRow(e)
+	case e.start && e.name == "col":
+		s.noteColumns(e)
 	case !e.start && e.name == "sheetData":
 		s.done = true
 		// To the end, where the archive says whether all was well.
@@ -93,10 +103,10 @@ func (s *sheet) readRow(e element) error {
 	if row > maxRows {
 		return fmt.Errorf("it has a row %d", row)
 	}
-	s.row = row
-	s.cells, s.next = s.cells[:0], 0
+	s.row, s.column, s.size = row, 0, 0
+	s.cells = s.cells[:0]
 	for {
-		e, err := s.xml.next()
+		c, err := s.xml.next()
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
@@ -104,39 +114,44 @@ func (s *sheet) readRow(e element) error {
 			return err
 		}
 		switch {
-		case e.start && e.name == "c":
-			if err := s.readCell(e); err != nil {
+		case c.start && c.name == "c":
+			if err := s.readCell(c); err != nil {
 				return err
 			}
-		case !e.start && e.name == "row":
-			s.write()
+		case !c.start && c.name == "row":
+			s.write(isTrue(e.attr("hidden")))
 			return nil
 		}
 	}
 }
 
-// write writes the cells as the row's line, behind empty lines for the empty
-// rows above it. Lines are as wide as the widest before, however few cells the
-// row has: what is missing at its end is empty.
-func (s *sheet) write() {
+// write writes the cells as the row's record, behind empty ones for the empty
+// rows above it.
+func (s *sheet) write(hidden bool) {
 	for len(s.cells) > 0 && s.cells[len(s.cells)-1] == "" {
 		s.cells = s.cells[:len(s.cells)-1]
 	}
 	if len(s.cells) == 0 {
 		return
 	}
-	s.some = true
+	if hidden {
+		s.hiddenRows++
+	}
+	if !s.some {
+		s.some = true
+		s.out = append(s.out, SheetMark...)
+	}
 	s.width = max(s.width, len(s.cells))
 	for ; s.lines < s.row-1; s.lines++ {
 		s.out = append(s.out, '\n')
 	}
-	for i := range s.width {
+	for i, cell := range s.cells {
 		if i > 0 {
 			s.out = append(s.out, ',')
 		}
-		if i < len(s.cells) && s.cells[i] != "" {
+		if cell != "" {
 			s.out = append(s.out, '"')
-			s.out = append(s.out, strings.ReplaceAll(s.cells[i], `"`, `""`)...)
+			s.out = append(s.out, strings.ReplaceAll(cell, `"`, `""`)...)
 			s.out = append(s.out, '"')
 		}
 	}
@@ -144,8 +159,21 @@ func (s *sheet) write() {
 	s.lines++
 }
 
+// noteColumns remembers which columns are hidden.
+func (s *sheet) noteColumns(col element) {
+	const most = 1000
+	from, err := strconv.Atoi(col.attr("min"))
+	to, err2 := strconv.Atoi(col.attr("max"))
+	if err == nil && err2 == nil && isTrue(col.attr("hidden")) && len(s.hiddenColumns) < most {
+		s.hiddenColumns = append(s.hiddenColumns, [2]int{from, to})
+	}
+}
+
+// isTrue reads an attribute that says yes or no.
+func isTrue(value string) bool { return value == "1" || value == "true" || value == "on" }
+
 func (s *sheet) readCell(e element) error {
-	column := s.next
+	column := s.column
 	if r := e.attr("r"); r != "" {
 		if column = columnOf(r); column < 0 {
 			return fmt.Errorf("it has a cell %q", label(r))
@@ -154,13 +182,16 @@ func (s *sheet) readCell(e element) error {
 	if column >= maxColumns {
 		return fmt.Errorf("it has more than %d columns", maxColumns)
 	}
-	s.next = column + 1
+	s.column = column + 1
 	value, err := s.readValue(e)
 	if err != nil {
 		return err
 	}
 	if value == "" {
 		return nil
+	}
+	if s.size += len(value); s.size > maxToken {
+		return fmt.Errorf("its row %d is longer than %d bytes", s.row, maxToken)
 	}
 	for len(s.cells) <= column {
 		s.cells = append(s.cells, "")
@@ -216,61 +247,63 @@ func (s *sheet) readValue(c element) (string, error) {
 }
 
 func (s *sheet) shown(c element, raw, inline string) (string, error) {
-	switch c.attr("t") {
+	kind := c.attr("t")
+	if raw == "" && kind != "inlineStr" {
+		return "", nil // only formatted, whatever kind it is said to be
+	}
+	switch kind {
 	case "s":
-		if raw == "" {
-			return "", nil // the type of an empty cell
-		}
 		i, err := strconv.Atoi(strings.TrimSpace(raw))
 		if err != nil {
-			return "", fmt.Errorf("a cell's text is not where it should be")
+			return "", errors.New("a cell's text is not where it should be")
 		}
 		text, err := s.shared.get(i)
-		return s.tidy(text), err
+		return tidy(text), err
 	case "inlineStr":
-		return s.tidy(inline), nil
+		if inline == "" { // some programs put it where other values stand
+			inline = unescape(raw)
+		}
+		return tidy(inline), nil
 	case "str":
-		return s.tidy(unescape(raw)), nil
+		return tidy(unescape(raw)), nil
 	case "b":
-		if raw == "1" || raw == "true" {
+		if isTrue(strings.TrimSpace(raw)) {
 			return "TRUE", nil
 		}
 		return "FALSE", nil
 	case "e":
-		return s.tidy(raw), nil
-	case "d": // a date as ISO 8601
-		return strings.TrimSuffix(strings.Replace(raw, "T", " ", 1), " 00:00:00"), nil
+		return tidy(raw), nil
 	}
 	var format *numberFormat
 	if i, err := strconv.Atoi(c.attr("s")); err == nil && i >= 0 && i < len(s.formats) {
 		format = s.formats[i]
 	}
-	return s.tidy(format.show(strings.TrimSpace(raw), s.date04)), nil
-}
-
-var lineBreaks = regexp.MustCompile(`[\r\n\v\f\x{85}\x{2028}\x{2029}]+`)
-
-func breaksLine(c rune) bool {
-	switch c {
-	case '\r', '\n', '\v', '\f', '\u0085', '\u2028', '\u2029':
-		return true
+	if kind == "d" {
+		return tidy(format.showISO(strings.TrimSpace(raw))), nil
 	}
-	return false
+	return tidy(format.show(strings.TrimSpace(raw), s.date04)), nil
 }
 
-// tidy keeps a cell within one line.
-func (s *sheet) tidy(text string) string {
-	if strings.IndexFunc(text, breaksLine) < 0 { // the regular expression is slow
+var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
+// tidy writes a line break in one way.
+func tidy(text string) string {
+	if strings.IndexByte(text, '\r') < 0 {
 		return text
 	}
-	s.breaks++
-	return lineBreaks.ReplaceAllString(text, " ")
+	return lineBreaks.Replace(text)
 }
 
 // sayNotes says what a person who opens the workbook would see differently.
 func (s *sheet) sayNotes() {
-	if s.breaks > 0 {
-		s.Say(fmt.Sprintf("%s: line breaks within cells became blanks (cells: %d)", s.name, s.breaks))
+	columns := 0
+	for i := 1; i <= s.width; i++ {
+		if slices.ContainsFunc(s.hiddenColumns, func(c [2]int) bool { return c[0] <= i && i <= c[1] }) {
+			columns++
+		}
+	}
+	if s.hiddenRows+columns > 0 {
+		s.Say(fmt.Sprintf("%s: what is hidden in the sheet was read too (rows: %d, columns: %d)", s.name, s.hiddenRows, columns))
 	}
 	if s.unknown > 0 {
 		s.Say(fmt.Sprintf("%s: formulas without a stored result were read as empty (cells: %d): open the workbook in Excel, save it, and import it again", s.name, s.unknown))

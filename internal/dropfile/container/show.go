@@ -1,6 +1,7 @@
 package container
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"regexp"
@@ -113,7 +114,7 @@ func (s *section) digits(raw string, v float64) string {
 	whole := raw
 	if !integer.MatchString(raw) || s.percent > 0 || s.scale > 0 {
 		v *= math.Pow(100, float64(s.percent)) / math.Pow(1000, float64(s.scale))
-		whole = strconv.FormatFloat(v, 'f', s.decimal, 64)
+		whole = rounded(v, s.decimal)
 	}
 	whole, fraction, _ := strings.Cut(whole, ".")
 	fraction += strings.Repeat("0", max(0, s.decimal-len(fraction)))
@@ -126,6 +127,37 @@ func (s *section) digits(raw string, v float64) string {
 		}
 	}
 	return s.beforePoint(s.pieces[:point], whole) + s.behindPoint(s.pieces[point:], fraction)
+}
+
+// rounded writes a number that is not negative with so many places behind the
+// point, as Excel does: of the 15 digits that it knows, a 5 is rounded up.
+func rounded(v float64, places int) string {
+	const known = 15
+	text := strconv.FormatFloat(v, 'e', known-1, 64) // d.dddde±dd
+	number, power, _ := strings.Cut(text, "e")
+	exponent, err := strconv.Atoi(power)
+	keep := exponent + 1 + places // digits
+	if err != nil || keep >= known {
+		return strconv.FormatFloat(v, 'f', places, 64)
+	}
+	all := []byte("0" + strings.Replace(number, ".", "", 1)) // the 0 is room to carry
+	if keep < 0 {
+		all, keep = []byte("00"), 0
+	}
+	up := all[keep+1] >= '5'
+	all = all[:keep+1]
+	for i := keep; up && i >= 0; i-- {
+		if up = all[i] == '9'; up {
+			all[i] = '0'
+		} else {
+			all[i]++
+		}
+	}
+	if missing := places + 1 - len(all); missing > 0 {
+		all = append(bytes.Repeat([]byte{'0'}, missing), all...)
+	}
+	point := len(all) - places
+	return string(all[:point]) + "." + string(all[point:])
 }
 
 // beforePoint fills places from the right; the first takes all that is left.
@@ -222,13 +254,50 @@ func (s *section) moment(v float64, date04 bool) (string, bool) {
 	case days < 60: // Excel has a 29 February 1900
 		first = first.AddDate(0, 0, 1)
 	}
-	t := first.AddDate(0, 0, int(days)).Add(time.Duration(seconds%86400) * time.Second)
-	switch {
-	case s.date && s.clock:
-		return t.Format(time.DateTime), true
-	case s.date:
-		// A day is not over before it is, however late the time that is not shown.
-		return first.AddDate(0, 0, int(math.Floor(v))).Format(time.DateOnly), true
+	clock := time.Time{}.Add(time.Duration(seconds%86400) * time.Second).Format(time.TimeOnly)
+	if !s.date {
+		return clock, true
 	}
-	return t.Format(time.TimeOnly), true
+	if !s.clock {
+		days = int64(v) // a day is not over before it is, however late the time that is not shown
+	}
+	day := first.AddDate(0, 0, int(days)).Format(time.DateOnly)
+	switch {
+	case date04:
+	case days == 0: // mostly an empty cell that a formula has copied
+		day = "1900-01-00"
+	case days == 60:
+		day = "1900-02-29"
+	}
+	if s.clock {
+		day += " " + clock
+	}
+	return day, true
+}
+
+// isoLayouts are how a workbook writes a date or a time of day that it does not
+// store as a number.
+var isoLayouts = []string{"2006-01-02T15:04:05", "2006-01-02T15:04", time.DateOnly, time.DateTime, "15:04:05", "15:04"}
+
+// showISO shows a date that is stored as ISO 8601 has it. Of a date in a cell
+// without a format, a time of day is only shown when there is one.
+func (f *numberFormat) showISO(raw string) string {
+	for _, layout := range isoLayouts {
+		t, err := time.Parse(layout, strings.TrimSuffix(raw, "Z"))
+		if err != nil {
+			continue
+		}
+		date, clock := strings.Contains(layout, "2006"), strings.Contains(layout, "15") && (t.Hour()+t.Minute()+t.Second() > 0)
+		if f != nil && f.sections[0].style == moment {
+			date, clock = f.sections[0].date, f.sections[0].clock
+		}
+		switch {
+		case date && clock:
+			return t.Format(time.DateTime)
+		case date:
+			return t.Format(time.DateOnly)
+		}
+		return t.Format(time.TimeOnly)
+	}
+	return raw
 }

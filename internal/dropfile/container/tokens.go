@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 )
 
 // tokens reads an XML part's elements one after the other. Namespaces are not
@@ -33,9 +36,12 @@ func (e element) attr(name string) string {
 }
 
 func newTokens(r io.Reader) *tokens {
-	b := &bounded{r: r}
+	b := &bounded{r: transform.NewReader(r, unicode.BOMOverride(transform.Nop))}
 	d := xml.NewDecoder(b)
-	d.CharsetReader = func(charset string, _ io.Reader) (io.Reader, error) {
+	d.CharsetReader = func(charset string, r io.Reader) (io.Reader, error) {
+		if strings.HasPrefix(strings.ToLower(charset), "utf-16") {
+			return r, nil // decoded by its byte-order mark
+		}
 		return nil, fmt.Errorf("it is written in %s, not in UTF-8", charset)
 	}
 	return &tokens{decoder: d, r: b}
