@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -14,6 +16,7 @@ import (
 
 	"importer/internal/config"
 	"importer/internal/dropfile"
+	"importer/internal/dropfile/container"
 	"importer/internal/importer"
 	"importer/internal/report"
 )
@@ -61,15 +64,16 @@ few, and what cleaning would change. The dialer is not asked: its own checks
 			person := false
 			seen := map[importer.ClaimKey]bool{}
 			for _, file := range files {
-				err := a.eachText(file, o, func(name string, r io.Reader) error {
+				needed, err := a.checkFile(file, o, func(name string, r io.Reader) error {
 					c := &checker{app: a, name: feed, feed: f, seen: seen, firstLines: map[string][]string{}, changes: map[string]int{}}
 					err := c.check(cmd.Context(), name, r)
 					person = person || c.rows > 0 && c.counts.Outcome(importer.OutcomeInvalid) == c.rows
 					return err
-				})
+				}, dropOptions(f))
 				if err != nil {
 					return err
 				}
+				person = person || needed
 			}
 			if person {
 				return &personError{}
@@ -79,6 +83,52 @@ few, and what cleaning would change. The dialer is not asked: its own checks
 	}
 	cmd.Flags().StringVarP(&feed, "feed", "f", "", "the feed that the files belong to (required)")
 	return cmd
+}
+
+// checkFile checks each text in a file, and tells whether one would be held.
+// What holds no contacts is left out beside others that do.
+func (a *app) checkFile(file string, o container.Options, check func(name string, r io.Reader) error, read dropfile.Options) (person bool, err error) {
+	in, err := a.openInput(file)
+	if err != nil {
+		return false, err
+	}
+	defer in.Close()
+	s := sorting(&o, read)
+	failed := map[int]error{} // of those that hold no contacts
+	err = container.Unpack(in, in.size, in.name, o, func(name string, r io.Reader) error {
+		r = s.look(name, r)
+		err := check(name, r)
+		var hold *personError
+		var none *dropfile.FormatError
+		switch {
+		case !s.holds() && (errors.As(err, &hold) || errors.As(err, &none)):
+			failed[len(s.texts)-1] = err
+			return nil
+		case errors.As(err, &hold):
+			fmt.Fprintln(a.errOut, "importer:", err)
+			person = true
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	for _, i := range s.leftOut() {
+		if failed[i] != nil {
+			a.sayLeftOut(s.texts[i])
+			delete(failed, i)
+		}
+	}
+	for _, i := range slices.Sorted(maps.Keys(failed)) {
+		var hold *personError
+		if !errors.As(failed[i], &hold) {
+			return false, failed[i]
+		}
+		fmt.Fprintln(a.errOut, "importer:", failed[i])
+		person = true
+	}
+	return person, nil
 }
 
 // checker follows one file's rows as an import would, without its deeds.

@@ -100,8 +100,18 @@ func (a *app) spoolFiles(ctx context.Context, name string, feed config.Feed, fil
 	if err != nil {
 		return nil, err
 	}
-	unpack := func(file io.ReaderAt, size int64, name string, put func(string, io.Reader) error) error {
-		return container.Unpack(file, size, name, o, put)
+	unpack := func(file io.ReaderAt, size int64, name string, put func(string, io.Reader) error) ([]int, error) {
+		s := sorting(&o, dropOptions(feed))
+		err := container.Unpack(file, size, name, o, func(name string, r io.Reader) error {
+			return put(name, s.look(name, r))
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range s.leftOut() {
+			a.sayLeftOut(s.texts[i])
+		}
+		return s.leftOut(), nil
 	}
 	var drops []importer.Incoming
 	for _, file := range files {

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -15,71 +18,204 @@ import (
 )
 
 func inspectCommand(sh *shell) *cobra.Command {
-	var as string
-	var o dropfile.Options
+	var as, feed, text string
+	var flags dropfile.Options
 	var noHeader bool
 	cmd := &cobra.Command{
-		Use:   "inspect FILE [--as csv|json]",
+		Use:   "inspect FILE [--as csv|json] [--feed F]",
 		Short: "Say how a file is read: encoding, delimiter, header, columns, oddities",
 		Long: `Reads a file (- is standard input) as an import would, unpacks it, and explains
 what was found, for each text in it. With --as the table as it is read goes to
 standard output, as RFC 4180 CSV or as JSON, with the values as they stand in
-the file, and the explanation to standard error. Each setting that is found can
-be given instead.`,
+the file, and the explanation to standard error. JSON is one object: header, the
+names of the columns or null, and records, a list of cells each.
+
+With --feed the file is read as that feed's configuration says, and decrypted
+with its key; without, no configuration is needed. Each setting that is found
+can be given instead, and goes before the feed's. Of several texts, in an archive
+or a workbook, --as writes the one that holds contacts, or the one of --text.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, files []string) error {
 			if as != "" && as != "csv" && as != "json" {
 				return usagef("--as %q is neither csv nor json", as)
 			}
 			if noHeader {
-				o.HeaderLine = -1
+				flags.HeaderLine = -1
 			}
-			if err := o.Check(); err != nil {
+			if err := flags.Check(); err != nil {
 				return usageError{err}
 			}
-			return sh.inspect(files[0], as, o)
+			in := inspection{shell: sh, file: files[0], as: as, text: text, read: flags}
+			if feed != "" {
+				if err := in.ask(feed, flags); err != nil {
+					return err
+				}
+			}
+			return in.run()
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&as, "as", "", "write the table as it is read to standard output: csv or json")
-	f.StringVar(&o.Encoding, "encoding", "", "character set, such as utf-8, utf-16le, windows-1252, iso-8859-2, macintosh")
-	f.StringVar(&o.Delimiter, "delimiter", "", "what stands between cells: itself, or comma, semicolon, tab, pipe, space, caret, colon")
-	f.StringVar(&o.Quote, "quote", "", "what stands around cells: double, single or none")
-	f.StringVar(&o.Escape, "escape", "", "how a quote within quotes is written: doubled, backslash or none")
-	f.StringVar(&o.RecordEnd, "record-end", "", "what ends a record: lf, crlf, cr or mixed")
-	f.IntVar(&o.HeaderLine, "header-line", 0, "the header's line, from 1")
+	f.StringVarP(&feed, "feed", "f", "", "read the file as this feed would")
+	f.StringVar(&text, "text", "", "of several texts in the file only this one")
+	f.StringVar(&flags.Encoding, "encoding", "", "character set, such as utf-8, utf-16le, windows-1252, iso-8859-2, macintosh")
+	f.StringVar(&flags.Delimiter, "delimiter", "", "what stands between cells: itself, or comma, semicolon, tab, pipe, space, caret, colon")
+	f.StringVar(&flags.Quote, "quote", "", "what stands around cells: double, single or none")
+	f.StringVar(&flags.Escape, "escape", "", "how a quote within quotes is written: doubled, backslash or none")
+	f.StringVar(&flags.RecordEnd, "record-end", "", "what ends a record: lf, crlf, cr or mixed")
+	f.IntVar(&flags.HeaderLine, "header-line", 0, "the header's line, from 1")
 	f.BoolVar(&noHeader, "no-header", false, "the table has no header")
 	cmd.MarkFlagsMutuallyExclusive("header-line", "no-header")
 	return cmd
 }
 
-func (sh *shell) inspect(file, as string, o dropfile.Options) error {
-	var within []string
-	unpacking := container.Options{
-		Say:    func(s string) { fmt.Fprintln(sh.errOut, "importer:", s) },
-		Within: func(containers []string) { within = containers },
+// inspection is what inspect does with a file.
+type inspection struct {
+	*shell
+	file, as, text string
+	read           dropfile.Options
+	unpacking      container.Options
+}
+
+// ask takes from a feed what no flag says.
+func (in *inspection) ask(name string, flags dropfile.Options) error {
+	a, err := in.load()
+	if err != nil {
+		return err
 	}
-	return sh.eachText(file, unpacking, func(name string, r io.Reader) error {
-		t, err := dropfile.OpenTable(r, o)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+	feed, err := a.feed(name)
+	if err != nil {
+		return err
+	}
+	if in.unpacking, err = a.unpacking(name, feed, ""); err != nil {
+		return err
+	}
+	in.read = dropOptions(feed)
+	for mine, flag := range map[*string]string{
+		&in.read.Encoding: flags.Encoding, &in.read.Delimiter: flags.Delimiter, &in.read.Quote: flags.Quote,
+		&in.read.Escape: flags.Escape, &in.read.RecordEnd: flags.RecordEnd,
+	} {
+		*mine = cmp.Or(flag, *mine)
+	}
+	in.read.HeaderLine = cmp.Or(flags.HeaderLine, in.read.HeaderLine)
+	return nil
+}
+
+func (in *inspection) run() error {
+	f, err := in.openInput(in.file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	only := -1
+	if in.as != "" || in.text != "" {
+		if only, err = in.choose(f); err != nil {
+			return err
 		}
-		table, explanation := io.Discard, sh.out
-		if as != "" {
-			table, explanation = sh.out, sh.errOut
+	}
+	o := in.unpacking
+	o.Say = func(s string) { fmt.Fprintln(in.errOut, "importer:", s) }
+	var within []string
+	o.Within = func(containers []string) { within = containers }
+	at, shown := 0, 0
+	var none *dropfile.FormatError
+	var alone error
+	err = container.Unpack(f, f.size, f.name, o, func(name string, r io.Reader) error {
+		if at++; only >= 0 && at-1 != only {
+			return nil
 		}
-		write := dropfile.WriteCSV
-		if as == "json" {
-			write = dropfile.WriteJSON
+		err := in.show(name, within, r)
+		if !errors.As(err, &none) {
+			shown++
+			return err
 		}
-		if err := write(table, t); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		if alone != nil {
+			fmt.Fprintln(in.errOut, "importer:", alone)
 		}
-		if sh.json {
-			return json.NewEncoder(explanation).Encode(inspected{name, within, t.Explain()})
-		}
-		return explain(explanation, name, within, t.Explain())
+		alone = err
+		return nil
 	})
+	switch {
+	case err != nil || alone == nil:
+		return err
+	case shown == 0:
+		return alone
+	}
+	fmt.Fprintln(in.errOut, "importer:", alone)
+	return nil
+}
+
+// choose returns the number of the text that is wanted.
+func (in *inspection) choose(f input) (int, error) {
+	o := in.unpacking
+	s := sorting(&o, in.read)
+	o.Say = nil
+	err := container.Unpack(f, f.size, f.name, o, func(name string, r io.Reader) error {
+		s.look(name, r)
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if in.text != "" {
+		at := slices.Index(s.texts, in.text)
+		if at < 0 {
+			at = slices.IndexFunc(s.texts, func(name string) bool { return strings.HasSuffix(name, "/"+in.text) })
+		}
+		if at < 0 {
+			return 0, usagef("--text: %s has no %q, but %s", f.name, in.text, quotedList(s.texts))
+		}
+		return at, nil
+	}
+	left := s.leftOut()
+	if len(s.texts)-len(left) > 1 {
+		return 0, usagef("%s has %d texts, say which with --text: %s", f.name, len(s.texts), quotedList(s.texts))
+	}
+	for _, i := range left {
+		in.sayLeftOut(s.texts[i])
+	}
+	at := 0
+	for slices.Contains(left, at) {
+		at++
+	}
+	return at, nil
+}
+
+// quotedList lists the first names of many.
+func quotedList(names []string) string {
+	const most = 20
+	var quoted []string
+	for _, name := range names[:min(len(names), most)] {
+		quoted = append(quoted, strconv.Quote(name))
+	}
+	list := strings.Join(quoted, ", ")
+	if more := len(names) - most; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return list
+}
+
+// show shows a text.
+func (in *inspection) show(name string, within []string, r io.Reader) error {
+	t, err := dropfile.OpenTable(r, in.read)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	table, explanation := io.Discard, in.out
+	if in.as != "" {
+		table, explanation = in.out, in.errOut
+	}
+	write := dropfile.WriteCSV
+	if in.as == "json" {
+		write = dropfile.WriteJSON
+	}
+	if err := write(table, t); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if in.json {
+		return json.NewEncoder(explanation).Encode(inspected{name, within, t.Explain()})
+	}
+	return explain(explanation, name, within, t.Explain())
 }
 
 // inspected is what is told about one text.
@@ -110,6 +246,9 @@ func explain(to io.Writer, file string, within []string, e dropfile.Explanation)
 	}
 	for i, c := range e.Columns {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d%%\t%s\n", i+1, oneLine(c.Name), c.Field, c.Looks, c.Empty, oneLine(strings.Join(c.Samples, " | ")))
+	}
+	if e.Held != "" {
+		fmt.Fprintf(w, "\nwould be held: %s\n", e.Held)
 	}
 	if e.Outside.Count > 0 {
 		fmt.Fprintf(w, "\n%d lines are not part of the table:\n", e.Outside.Count)

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"importer/internal/config"
+	"importer/internal/dropfile"
 	"importer/internal/dropfile/container"
 )
 
@@ -28,27 +32,82 @@ func (a *app) unpacking(name string, feed config.Feed, folder string) (container
 	return o, nil
 }
 
-// eachText reads the texts in a file, or in standard input, one after the
-// other. A file that cannot be unpacked may be found out behind its last text.
-func (sh *shell) eachText(file string, o container.Options, read func(name string, r io.Reader) error) (err error) {
-	var f *os.File
+// sorter tells the texts that hold contacts from what comes along with them in
+// an archive or a workbook: a readme, a picture, a sheet with sums.
+type sorter struct {
+	options dropfile.Options
+	within  []string // of the text at hand
+	texts   []string // names, in their order
+	without []int    // which of them hold no contacts
+}
+
+// sorting makes a sorter of the texts that are unpacked with o from now on.
+func sorting(o *container.Options, options dropfile.Options) *sorter {
+	s := &sorter{options: options}
+	o.Within = func(containers []string) { s.within = slices.Clone(containers) }
+	return s
+}
+
+// look looks at a text and returns it whole.
+func (s *sorter) look(name string, text io.Reader) io.Reader {
+	s.texts = append(s.texts, name)
+	if !slices.Contains(s.within, "zip") && !slices.Contains(s.within, "xlsx") {
+		return text // it came alone
+	}
+	const enough = 256 << 10
+	b := bufio.NewReaderSize(text, enough)
+	begin, err := b.Peek(enough)
+	if (err == nil || errors.Is(err, io.EOF)) && !dropfile.HoldsContacts(bytes.NewReader(begin), s.options) {
+		s.without = append(s.without, len(s.texts)-1)
+	}
+	return b
+}
+
+// leftOut are the numbers of the texts without contacts, once all were looked
+// at; none, when there is no other.
+func (s *sorter) leftOut() []int {
+	if len(s.without) == len(s.texts) {
+		return nil
+	}
+	return s.without
+}
+
+// holds tells whether the last text holds contacts.
+func (s *sorter) holds() bool { return !slices.Contains(s.without, len(s.texts)-1) }
+
+func (sh *shell) sayLeftOut(name string) {
+	fmt.Fprintf(sh.errOut, "importer: %s holds no contacts and was left out\n", name)
+}
+
+// input is a file, or standard input, that can be read from anywhere.
+type input struct {
+	*os.File
+	name string // for people
+	size int64
+}
+
+// openInput opens a file; - is standard input.
+func (sh *shell) openInput(file string) (in input, err error) {
 	if file == "-" {
-		if f, err = sh.keepInput(); err != nil {
-			return err
-		}
+		in.File, err = sh.keepInput()
 		file = "standard input"
-	} else if f, err = os.Open(file); err != nil {
-		return fmt.Errorf("cannot read the file: %w", err)
+	} else if in.File, err = os.Open(file); err != nil {
+		err = fmt.Errorf("cannot read the file: %w", err)
 	}
-	defer f.Close()
-	info, err := f.Stat()
 	if err != nil {
-		return fmt.Errorf("cannot read the file: %w", err)
+		return in, err
 	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is no file: name one with contacts", file)
+	info, err := in.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no file: name one with contacts", file)
+	} else if err != nil {
+		err = fmt.Errorf("cannot read the file: %w", err)
 	}
-	return container.Unpack(f, info.Size(), file, o, read)
+	if err != nil {
+		return in, errors.Join(err, in.Close())
+	}
+	in.name, in.size = file, info.Size()
+	return in, nil
 }
 
 // keepInput copies standard input to a file without a name: containers are

@@ -15,6 +15,7 @@ type Explanation struct {
 	Dialect       Dialect          `json:"dialect"`
 	HeaderLines   []int            `json:"header_lines,omitempty"` // none: the table has no header
 	Columns       []Column         `json:"columns"`
+	Held          string           `json:"held,omitempty"` // why an import would wait for a person
 	Records       int              `json:"records"`
 	Repaired      int              `json:"repaired"`
 	Refused       int              `json:"refused"`
@@ -68,6 +69,9 @@ func (e *Explanation) learn(t *Table) {
 	e.HeaderLines = t.shape.lines
 	if t.head == nil && t.shape.model.rows == 0 && len(t.queue) == 0 {
 		return
+	}
+	if t.unmapped != nil {
+		e.Held = t.unmapped.Error()
 	}
 	e.Columns = make([]Column, t.shape.fields)
 	if t.mapper != nil {

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,8 +41,9 @@ const (
 	abandoned  = 24 * time.Hour
 )
 
-// Unpack calls put with the content of each drop in a file.
-type Unpack func(file io.ReaderAt, size int64, name string, put func(name string, r io.Reader) error) error
+// Unpack calls put with the content of each text in a file, and tells which of
+// them, counted from 0, are no drops.
+type Unpack func(file io.ReaderAt, size int64, name string, put func(name string, r io.Reader) error) (none []int, err error)
 
 // Put copies the drops in r into the spool. When Put returns without an error
 // the copies are whole and on disk; otherwise none of them is kept. The same
@@ -89,7 +91,7 @@ func (s Spool) put(ctx context.Context, file io.ReaderAt, size int64, name strin
 			err = errors.Join(err, os.Remove(tmp))
 		}
 	}()
-	err = unpack(file, size, name, func(name string, r io.Reader) error {
+	none, err := unpack(file, size, name, func(name string, r io.Reader) error {
 		tmp, err := s.create(name)
 		if err != nil {
 			return err
@@ -105,6 +107,12 @@ func (s Spool) put(ctx context.Context, file io.ReaderAt, size int64, name strin
 	}
 	if err != nil {
 		return nil, err
+	}
+	for _, i := range slices.Backward(none) {
+		if err := os.Remove(unnamed[i]); err != nil {
+			return nil, fmt.Errorf("clearing the spool folder: %w", err)
+		}
+		unnamed, drops = slices.Delete(unnamed, i, i+1), slices.Delete(drops, i, i+1)
 	}
 	crashpoint.Reach(crashpoint.SpoolWritten)
 	for _, d := range drops {

@@ -31,8 +31,8 @@ func newSpool(t *testing.T) source.Spool {
 }
 
 // whole takes a file for one drop.
-func whole(file io.ReaderAt, size int64, name string, put func(string, io.Reader) error) error {
-	return put(name, io.NewSectionReader(file, 0, size))
+func whole(file io.ReaderAt, size int64, name string, put func(string, io.Reader) error) ([]int, error) {
+	return nil, put(name, io.NewSectionReader(file, 0, size))
 }
 
 // put puts a file that is one drop.
@@ -152,18 +152,33 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// lines takes each line of a file for a drop, until one that says "broken".
-func lines(file io.ReaderAt, size int64, name string, put func(string, io.Reader) error) error {
+// lines takes each line of a file for a drop, until one that says "broken". One
+// that says "none" is none.
+func lines(file io.ReaderAt, size int64, name string, put func(string, io.Reader) error) (none []int, err error) {
 	scanner := bufio.NewScanner(io.NewSectionReader(file, 0, size))
 	for i := 1; scanner.Scan(); i++ {
-		if scanner.Text() == "broken" {
-			return errors.New("a broken line")
+		switch scanner.Text() {
+		case "broken":
+			return nil, errors.New("a broken line")
+		case "none":
+			none = append(none, i-1)
 		}
 		if err := put(fmt.Sprintf("%s/%d", name, i), strings.NewReader(scanner.Text())); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return scanner.Err()
+	return none, scanner.Err()
+}
+
+func TestWhatIsNoDropIsNotKept(t *testing.T) {
+	t.Parallel()
+	s := newSpool(t)
+	drops, err := s.Put(t.Context(), "a.zip", strings.NewReader("none\none\nnone\ntwo\nnone\n"), lines)
+	require.NoError(t, err)
+	require.Len(t, drops, 2)
+	require.Equal(t, "a.zip/2", drops[0].Name)
+	require.Equal(t, "a.zip/4", drops[1].Name)
+	require.ElementsMatch(t, []string{filepath.Base(drops[0].Path), filepath.Base(drops[1].Path)}, names(t, s))
 }
 
 func TestEachDropInAFileIsKept(t *testing.T) {

@@ -49,7 +49,7 @@ func ReadKeys(file []byte, passphrase string) (*Keys, error) {
 // decrypt unpacks a PGP message.
 func (u *unpacker) decrypt(name string, r io.Reader, depth int) error {
 	if u.Keys == nil {
-		return &Error{Name: name, Why: "the file is encrypted with PGP: set pgp_key_file in the feed's configuration"}
+		return &Error{Name: name, Why: "the file is encrypted with PGP: set pgp_key_file in the feed's configuration, and name the feed with --feed"}
 	}
 	body, err := u.Keys.open(r)
 	var old pgperrors.UnsupportedError

@@ -115,7 +115,7 @@ func TestAMessageThatCannotBeTrustedIsRefused(t *testing.T) {
 	message := encrypted(t, bytes.Repeat([]byte(leads), 10_000), key)
 
 	_, err = unpack(t, "leads.csv.pgp", message, container.Options{})
-	require.EqualError(t, err, "leads.csv.pgp: the file is encrypted with PGP: set pgp_key_file in the feed's configuration")
+	require.EqualError(t, err, "leads.csv.pgp: the file is encrypted with PGP: set pgp_key_file in the feed's configuration, and name the feed with --feed")
 
 	_, err = unpack(t, "leads.csv.pgp", encrypted(t, []byte(leads), newKey(t)), container.Options{Keys: keys})
 	require.EqualError(t, err, "leads.csv.pgp: the file is encrypted for another PGP key than that of pgp_key_file: send the vendor the public key that belongs to it")

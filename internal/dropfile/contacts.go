@@ -1,0 +1,33 @@
+package dropfile
+
+import (
+	"errors"
+	"io"
+	"strings"
+)
+
+// HoldsContacts tells whether a text may be a table of contacts, by its
+// beginning: a column is known to be the phone number, or some of its records
+// have what may be a number or an email. A picture, a letter, a sheet with sums
+// are none, nor is an empty file.
+func HoldsContacts(r io.Reader, o Options) bool {
+	t, err := OpenTable(r, o)
+	var none *FormatError
+	if err != nil {
+		return !errors.As(err, &none)
+	}
+	if t.mapper != nil {
+		return true
+	}
+	const share = 10 // a letter may name a number too
+	records, contacts := 0, 0
+	for i := range t.queue {
+		if r := &t.queue[i]; !r.isBlank() {
+			records++
+			if hasContact(strings.Join(r.cells, "\x00")) {
+				contacts++
+			}
+		}
+	}
+	return contacts > 0 && contacts*share >= records
+}
