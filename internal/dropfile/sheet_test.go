@@ -91,3 +91,24 @@ func TestASheetThatIsCutOffIsAnError(t *testing.T) {
 	_, err = dropfile.OpenTable(strings.NewReader(container.SheetMark+`"`+strings.Repeat("x\n", 1<<20)), dropfile.Options{})
 	require.EqualError(t, err, "the record that begins on line 1 is longer than 1048576 bytes: the file is damaged or is no CSV")
 }
+
+// FuzzSheet: whatever stands behind the mark, each record has the table's
+// columns, or the reading ends with an error.
+func FuzzSheet(f *testing.F) {
+	f.Add("\"First\",\"Phone\"\n\"Rosa\",\"3055550101\"\n\n,\"3055550102\",\"x\"\n")
+	f.Add("\"a\"\"b\"c,\"d\ne\"\n\"\"\n,,,\n")
+	f.Fuzz(func(t *testing.T, rows string) {
+		table, err := dropfile.OpenTable(strings.NewReader(container.SheetMark+rows), dropfile.Options{})
+		if err != nil {
+			return
+		}
+		for number := 1; ; number++ {
+			r, err := table.Next()
+			if err != nil {
+				return
+			}
+			require.Equal(t, number, r.Number)
+			require.Len(t, r.Cells, table.Fields())
+		}
+	})
+}

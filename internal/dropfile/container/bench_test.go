@@ -3,6 +3,7 @@ package container_test
 import (
 	"archive/zip"
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -100,4 +101,39 @@ func peopleBook(b *testing.B, rows int) *os.File {
 	})
 	require.NoError(b, z.Close())
 	return f
+}
+
+// BenchmarkGzip reads texts of 10 MB and of 1 GB. The memory in use must not
+// depend on the size.
+func BenchmarkGzip(b *testing.B) {
+	block := gzipped(b, bytes.Repeat([]byte("Rosa,Winterbourne,3055550123,02134\n"), 300_000))
+	for _, blocks := range []int{1, 100} {
+		b.Run(fmt.Sprintf("MB=%d", blocks*10), func(b *testing.B) {
+			file := bytes.Repeat(block, blocks)
+			runtime.GC()
+			peak, size := uint64(0), int64(0)
+			for b.Loop() {
+				size = 0
+				err := container.Unpack(bytes.NewReader(file), int64(len(file)), "leads.csv.gz", container.Options{}, func(_ string, r io.Reader) error {
+					buf := make([]byte, 64<<10)
+					for {
+						n, err := r.Read(buf)
+						size += int64(n)
+						if size%(16<<20) < int64(n) {
+							peak = max(peak, inUse())
+						}
+						if errors.Is(err, io.EOF) {
+							return nil
+						}
+						if err != nil {
+							return err
+						}
+					}
+				})
+				require.NoError(b, err)
+			}
+			b.SetBytes(size)
+			b.ReportMetric((float64(peak)-float64(len(file)))/1e6, "peak-MB")
+		})
+	}
 }

@@ -3,9 +3,11 @@ package container_test
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/flate"
@@ -128,4 +130,43 @@ func TestCellsThatAllReferToOneLongTextAreLimited(t *testing.T) {
 	rows := bytes.Repeat([]byte(`<row><c t="s"><v>0</v></c></row>`), 3000)
 	_, err := discard(t, "book.xlsx", handmade(t, "", string(rows), text), container.Options{})
 	require.ErrorContains(t, err, "what comes out of it is more than 1000 times its size")
+}
+
+func TestADirectoryDoesNotFillTheMemory(t *testing.T) {
+	t.Parallel()
+	const entries = 200_000
+	entry := make([]byte, 46)
+	copy(entry, "PK\x01\x02")
+	file := append([]byte("PK\x03\x04"), bytes.Repeat(entry, entries)...)
+	end := make([]byte, 22)
+	copy(end, "PK\x05\x06")
+	binary.LittleEndian.PutUint16(end[10:], entries%65536)
+	binary.LittleEndian.PutUint32(end[12:], entries*46)
+	binary.LittleEndian.PutUint32(end[16:], 4)
+	_, err := discard(t, "leads.zip", append(file, end...), container.Options{})
+	require.EqualError(t, err, "leads.zip: the archive has more than 10000 files: unpack it and import those that hold contacts")
+}
+
+func TestALongRowDoesNotFillTheMemory(t *testing.T) {
+	t.Parallel()
+	text := fmt.Sprintf("<si><t>%s</t></si>", bytes.Repeat([]byte("x"), 32_000))
+	row := "<row>" + strings.Repeat(`<c t="s"><v>0</v></c>`, 40) + "</row>"
+	_, err := discard(t, "book.xlsx", handmade(t, "", row, text), container.Options{})
+	require.EqualError(t, err, "book.xlsx/Sheet1: the file is damaged (its row 1 is longer than 1048576 bytes): have it sent again")
+}
+
+func TestManyFormatsDoNotFillTheMemory(t *testing.T) {
+	t.Parallel()
+	var styles strings.Builder
+	styles.WriteString("<styleSheet><numFmts>")
+	for i := range 8_000 {
+		fmt.Fprintf(&styles, `<numFmt numFmtId="%d" formatCode="00000%s"/>`, 1000+i, strings.Repeat("0", i%2*5000))
+	}
+	styles.WriteString("</numFmts><cellXfs>" + strings.Repeat(`<xf numFmtId="1000"/>`, 100_000) + "</cellXfs></styleSheet>")
+	texts, err := unpack(t, "book.xlsx", excel.with(parts{
+		"xl/styles.xml":            styles.String(),
+		"xl/worksheets/sheet1.xml": `<worksheet><sheetData><row><c s="0"><v>501</v></c></row></sheetData></worksheet>`,
+	}).file(t), container.Options{})
+	require.NoError(t, err)
+	require.Equal(t, []text{{"book.xlsx/Leads", container.SheetMark + "\"00501\"\n"}}, texts)
 }

@@ -4,8 +4,10 @@ import (
 	"archive/zip"
 	"bytes"
 	"errors"
+	"hash/crc32"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -150,7 +152,7 @@ func TestWhatNobodyPackedOnPurposeIsPassedOver(t *testing.T) {
 	texts, err := unpack(t, "leads.zip", zipped(t,
 		member{"folder/", nil}, member{"__MACOSX/._east.csv", junk}, member{"folder/__MACOSX/x", junk},
 		member{"folder/._east.csv", junk}, member{".DS_Store", junk}, member{"folder/.DS_Store", junk},
-		member{".git/config", junk}, member{"Thumbs.db", junk}, member{"folder/desktop.ini", junk},
+		member{".git/config", junk}, member{"~$book.xlsx", junk}, member{"Thumbs.db", junk}, member{"folder/desktop.ini", junk},
 		member{"folder/east.csv", []byte(leads)}, member{"./west.csv", []byte(leads)},
 	), container.Options{})
 	require.NoError(t, err)
@@ -178,25 +180,53 @@ func TestHostileNamesAreOnlyLabels(t *testing.T) {
 	}
 }
 
+// TestAFileThatIsCutOffIsAnErrorWhereverItIsCut: a beginning that is long enough
+// to tell what the file is, is never all of it.
 func TestAFileThatIsCutOffIsAnErrorWhereverItIsCut(t *testing.T) {
 	t.Parallel()
 	long := []byte(strings.Repeat(leads, 1000))
-	for name, file := range map[string][]byte{
-		"leads.csv.gz":  gzipped(t, long),
-		"leads.csv.zst": zstded(t, long),
-		"leads.csv.bz2": bzip2ed(t),
-		"leads.zip":     zipped(t, member{"east.csv", long}, member{"west.csv", []byte(leads)}),
-		"deep.gz":       gzipped(t, zipped(t, member{"east.csv", long})),
-		"book.xlsx":     workbook(t, [][]any{{"phone"}, {"3055550123"}}),
+	for name, tc := range map[string]struct {
+		file []byte
+		from int
+	}{
+		"leads.csv.gz":  {gzipped(t, long), 3},
+		"leads.csv.zst": {zstded(t, long), 4},
+		"leads.csv.bz2": {bzip2ed(t), 10},
+		"leads.zip":     {zipped(t, member{"east.csv", long}, member{"west.csv", []byte(leads)}), 4},
+		"deep.gz":       {gzipped(t, zipped(t, member{"east.csv", long})), 3},
+		"deep.zip":      {zipped(t, member{"book.xlsx", excel.file(t)}), 4},
+		"book.xlsx":     {excel.file(t), 4},
 	} {
-		for cut := 64; cut < len(file); cut += max(1, len(file)/50) {
-			_, err := unpack(t, name, file[:cut], container.Options{})
-			var bad *container.Error
-			require.ErrorAs(t, err, &bad, "%s cut at %d of %d", name, cut, len(file))
-			require.Contains(t, bad.Why, "have it sent again")
-		}
-		_, err := unpack(t, name, file[:len(file)-1], container.Options{})
-		require.Error(t, err, name)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := unpack(t, name, tc.file, container.Options{})
+			require.NoError(t, err)
+			for cut := tc.from; cut < len(tc.file); cut += max(1, len(tc.file)/500) {
+				_, err := unpack(t, name, tc.file[:cut], container.Options{})
+				var bad *container.Error
+				require.ErrorAs(t, err, &bad, "cut at %d of %d", cut, len(tc.file))
+				require.Contains(t, bad.Why, "have it sent again")
+			}
+			_, err = unpack(t, name, tc.file[:len(tc.file)-1], container.Options{})
+			require.Error(t, err, name)
+		})
+	}
+}
+
+func TestGzipMembersFollowOneAnother(t *testing.T) {
+	t.Parallel()
+	one := gzipped(t, []byte(leads))
+	for behind, want := range map[string]string{
+		"": leads, string(one): leads + leads, "\x00\x00\x00" + string(one) + "\r\n": leads + leads,
+		strings.Repeat("\x00", 1000): leads, "\n": leads, "\x1a": leads,
+	} {
+		texts, err := unpack(t, "leads.csv.gz", append(slices.Clone(one), behind...), container.Options{})
+		require.NoError(t, err)
+		require.Equal(t, []text{{"leads.csv", want}}, texts)
+	}
+	for _, behind := range []string{"garbage", "\x00x", "\x1f", "\x1f\x8b", string(one[:10]), string(one[:len(one)-1]), "PK\x03\x04"} {
+		_, err := unpack(t, "leads.csv.gz", append(slices.Clone(one), behind...), container.Options{})
+		require.ErrorContains(t, err, "have it sent again", "%q", behind)
 	}
 }
 
@@ -239,6 +269,116 @@ func TestAnEncryptedArchiveIsRefusedWithACure(t *testing.T) {
 	file[directory+10] = 9
 	_, err = unpack(t, "leads.zip", file, container.Options{})
 	require.ErrorContains(t, err, "compressed in a rare way (method 9)")
+}
+
+func TestArchivesOfEveryMakeAreRead(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	add := func(h *zip.FileHeader) {
+		f, err := w.CreateHeader(h)
+		require.NoError(t, err)
+		_, err = f.Write([]byte(leads))
+		require.NoError(t, err)
+	}
+	add(&zip.FileHeader{Name: "stored.csv", Method: zip.Store})
+	add(&zip.FileHeader{Name: "packed.csv", Method: zip.Deflate})
+	add(&zip.FileHeader{Name: "packed.csv", Method: zip.Deflate}) // the same name again
+	link := &zip.FileHeader{Name: "link.csv"}
+	link.SetMode(os.ModeSymlink | 0o777)
+	add(link)
+	// Sizes of 64 bits, without a data descriptor.
+	big := &zip.FileHeader{
+		Name: "zip64.csv", Method: zip.Store, CRC32: crc32.ChecksumIEEE([]byte(leads)),
+		CompressedSize64: uint64(len(leads)), UncompressedSize64: uint64(len(leads)), ReaderVersion: 45,
+	}
+	f, err := w.CreateRaw(big)
+	require.NoError(t, err)
+	_, err = f.Write([]byte(leads))
+	require.NoError(t, err)
+	for _, name := range []string{"folder/", "empty.csv"} {
+		_, err = w.Create(name)
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.SetComment("PK\x05\x06 is no end"))
+	require.NoError(t, w.Close())
+	texts, err := unpack(t, "a.zip", b.Bytes(), container.Options{})
+	require.NoError(t, err)
+	require.Equal(t, []text{
+		{"a.zip/stored.csv", leads}, {"a.zip/packed.csv", leads}, {"a.zip/packed.csv (2)", leads}, {"a.zip/zip64.csv", leads}, {"a.zip/empty.csv", ""},
+	}, texts)
+}
+
+func TestADocumentWithoutATableIsLeftOutBesideOthers(t *testing.T) {
+	t.Parallel()
+	letter := zipped(t, member{"[Content_Types].xml", []byte("<Types/>")}, member{"word/document.xml", nil})
+	var said []string
+	texts, err := unpack(t, "a.zip", zipped(t, member{"letter.docx", letter}, member{"east.csv", []byte(leads)}, member{"setup.exe", []byte("MZ\x00PE\x00\x00")}),
+		container.Options{Say: func(s string) { said = append(said, s) }})
+	require.NoError(t, err)
+	require.Equal(t, []text{{"a.zip/east.csv", leads}}, texts)
+	require.Equal(t, []string{
+		"a.zip/letter.docx is a document without a table and was left out",
+		"a.zip/setup.exe is a document without a table and was left out",
+	}, said)
+	_, err = unpack(t, "a.zip", zipped(t, member{"letter.docx", letter}), container.Options{})
+	require.EqualError(t, err, "a.zip/letter.docx: this is a document of Word or PowerPoint: ask the vendor for a workbook (.xlsx) or CSV")
+}
+
+// TestWhatMayHoldContactsStopsAnArchive: leaving it out would lose them.
+func TestWhatMayHoldContactsStopsAnArchive(t *testing.T) {
+	t.Parallel()
+	for _, m := range []member{
+		{"old.xls", compound("Workbook")},
+		{"more.rar", []byte("Rar!\x1a\x07\x00")},
+		{"page.xls", []byte("<html><table><tr>")},
+		{"cut.csv.gz", gzipped(t, []byte(leads))[:20]},
+	} {
+		_, err := unpack(t, "a.zip", zipped(t, member{"east.csv", []byte(leads)}, m), container.Options{})
+		var bad *container.Error
+		require.ErrorAs(t, err, &bad)
+	}
+}
+
+// compound is as much of a compound file as tells what it is.
+func compound(names ...string) []byte {
+	file := append([]byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), make([]byte, 100_000)...)
+	for _, name := range append([]string{"Root Entry"}, names...) {
+		file = append(file, utf16LE(name)[2:]...)
+		file = append(file, make([]byte, 64)...)
+	}
+	return file
+}
+
+func TestWhatIsKnownButNotReadIsRefusedWithACure(t *testing.T) {
+	t.Parallel()
+	tar := make([]byte, 1024)
+	copy(tar, "east.csv")
+	copy(tar[257:], "ustar")
+	for want, file := range map[string][]byte{
+		"protected with a password: save it without one":     compound("EncryptionInfo", "EncryptedPackage"),
+		"an old Excel workbook (.xls): save it":              compound("Workbook", "WordDocument"),
+		"an old document of Word":                            compound("WordDocument"),
+		"an old document of Office, perhaps":                 compound("Contents"),
+		"an XML workbook of Excel 2003: open it in Excel":    []byte("<?xml version=\"1.0\"?>\n<?mso-application progid=\"Excel.Sheet\"?>\n<Workbook>"),
+		"a web page, as some programs write under the name":  []byte("\ufeff\n<HTML xmlns:x=\"urn:schemas-microsoft-com:office:excel\"><body>"),
+		"open it in Excel and save it as a workbook (.xlsx)": []byte(utf16LE("<table><tr><td>Phone</td></tr></table>")),
+		"if it has the contacts in a table":                  []byte("MIME-Version: 1.0\nContent-Type: multipart/related; boundary=x\n"),
+		"an archive of a kind that is not read":              tar,
+		"have it packed as ZIP":                              []byte("7z\xbc\xaf\x27\x1c\x00"),
+		"(7z, RAR, tar, xz, cab or compress)":                []byte("\xfd7zXZ\x00\x00"),
+		"a program for Windows":                              append([]byte("MZ\x90\x00PE\x00\x00"), zipped(t, member{"east.csv", []byte(leads)})...),
+	} {
+		_, err := unpack(t, "leads.xls", file, container.Options{})
+		require.ErrorContains(t, err, want)
+		_, err = unpack(t, "leads.gz", gzipped(t, file), container.Options{})
+		require.ErrorContains(t, err, want)
+	}
+	for _, file := range []string{"phone\tname\n3055550123\tRosa\n", "MZ,phone\n", "<b>Name</b>,phone\n", "mime-version: 1,phone\n"} {
+		texts, err := unpack(t, "leads.xls", []byte(file), container.Options{})
+		require.NoError(t, err)
+		require.Equal(t, []text{{"leads.xls", file}}, texts, "text is text, whatever its name")
+	}
 }
 
 func TestDocumentsThatAreNoWorkbooksAreRefusedWithACure(t *testing.T) {

@@ -120,9 +120,12 @@ func TestAMessageThatCannotBeTrustedIsRefused(t *testing.T) {
 	_, err = unpack(t, "leads.csv.pgp", encrypted(t, []byte(leads), newKey(t)), container.Options{Keys: keys})
 	require.EqualError(t, err, "leads.csv.pgp: the file is encrypted for another PGP key than that of pgp_key_file: send the vendor the public key that belongs to it")
 
-	for cut := 64; cut < len(message); cut += len(message) / 20 {
-		_, err = unpack(t, "leads.csv.pgp", message[:cut], container.Options{Keys: keys})
-		require.Error(t, err, "cut at %d of %d", cut, len(message))
+	for name, file := range map[string][]byte{"leads.csv.pgp": message, "leads.csv.asc": armoured(t, message)} {
+		for cut := 32; cut < len(file)-1; cut += max(1, len(file)/50) {
+			_, err = unpack(t, name, file[:cut], container.Options{Keys: keys})
+			var bad *container.Error
+			require.ErrorAs(t, err, &bad, "cut at %d of %d", cut, len(file))
+		}
 	}
 	for _, at := range []int{len(message) / 2, len(message) - 5} {
 		broken := bytes.Clone(message)
