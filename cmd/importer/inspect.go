@@ -115,33 +115,34 @@ func (in *inspection) run() error {
 	}
 	o := in.unpacking
 	o.Say = func(s string) { fmt.Fprintln(in.errOut, "importer:", s) }
-	var within []string
-	o.Within = func(containers []string) { within = containers }
+	s := sorting(&o, in.read)
 	at, shown := 0, 0
-	var none *dropfile.FormatError
-	var alone error
+	var unreadable []error
 	err = container.Unpack(f, f.size, f.name, o, func(name string, r io.Reader) error {
 		if at++; only >= 0 && at-1 != only {
 			return nil
 		}
-		err := in.show(name, within, r)
-		if !errors.As(err, &none) {
-			shown++
-			return err
+		r = s.look(name, r)
+		err := in.show(name, s.within, r)
+		if none := (*dropfile.FormatError)(nil); errors.As(err, &none) {
+			unreadable = append(unreadable, err)
+			return nil
 		}
-		if alone != nil {
-			fmt.Fprintln(in.errOut, "importer:", alone)
-		}
-		alone = err
-		return nil
+		shown++
+		return err
 	})
 	switch {
-	case err != nil || alone == nil:
+	case err != nil:
 		return err
 	case shown == 0:
-		return alone
+		return errors.Join(unreadable...)
 	}
-	fmt.Fprintln(in.errOut, "importer:", alone)
+	for _, err := range unreadable {
+		fmt.Fprintln(in.errOut, "importer:", err)
+	}
+	for _, i := range s.leftOut() {
+		fmt.Fprintf(in.errOut, "importer: %s holds no contacts, an import leaves it out\n", s.texts[i])
+	}
 	return nil
 }
 
@@ -239,8 +240,10 @@ func explain(to io.Writer, file string, within []string, e dropfile.Explanation)
 	if e.ByteOrderMark {
 		mark = " with a byte-order mark"
 	}
-	fmt.Fprintf(w, "%s%s; delimiter %s, quote %s, escape %s, record end %s\n", e.Encoding, mark,
-		signWords(e.Dialect.Delimiter), signWords(e.Dialect.Quote), escapeWords(e.Dialect), e.Dialect.RecordEnd)
+	if len(within) == 0 || within[len(within)-1] != "xlsx" {
+		fmt.Fprintf(w, "%s%s; delimiter %s, quote %s, escape %s, record end %s\n", e.Encoding, mark,
+			signWords(e.Dialect.Delimiter), signWords(e.Dialect.Quote), escapeWords(e.Dialect), e.Dialect.RecordEnd)
+	}
 	if len(e.Columns) > 0 {
 		fmt.Fprintln(w, "\ncolumn\tname\tfield\tlooks like\tempty\tfor example")
 	}

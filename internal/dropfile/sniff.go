@@ -32,6 +32,8 @@ func recognise(block []byte, cs charset) *FormatError {
 		return &FormatError{Looks: "a ZIP archive", Cure: "unpack it first"}
 	case bytes.HasPrefix(start, []byte("<!doctype html")), bytes.HasPrefix(start, []byte("<html")):
 		return &FormatError{Looks: "a web page", Cure: "see whether the download asks for a login"}
+	case bytes.HasPrefix(start, []byte("<?xml")):
+		return &FormatError{Looks: "an XML file", Cure: "ask the vendor for CSV or a workbook (.xlsx)"}
 	case !strings.HasPrefix(cs.name, "utf-16") && isBinary(block):
 		return &FormatError{Looks: "a binary file", Cure: "ask the vendor for CSV"}
 	}

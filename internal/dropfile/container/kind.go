@@ -21,6 +21,7 @@ const (
 	xmlBook
 	rareArchive
 	program
+	letter
 )
 
 var kindNames = map[kind]string{gzipped: "gzip", zipped: "zip", bzip2ed: "bzip2", zstded: "zstd", pgp: "pgp"}
@@ -48,6 +49,8 @@ func kindOf(head []byte) kind {
 	case starts("\xfd7zXZ\x00"), starts("7z\xbc\xaf\x27\x1c"), starts("Rar!\x1a\x07"), starts("MSCF\x00\x00"), starts("\x1f\x9d"),
 		len(head) > 262 && string(head[257:262]) == "ustar":
 		return rareArchive
+	case starts(`{\rtf1`):
+		return letter
 	case starts("MZ") && bytes.IndexByte(head, 0) >= 0 && bytes.Contains(head, []byte("PE\x00\x00")):
 		return program
 	}
@@ -66,7 +69,7 @@ func markup(head []byte) kind {
 	case bytes.HasPrefix(text, []byte("mime-version:")) && has("multipart/related"):
 		return webTable
 	case !bytes.HasPrefix(text, []byte("<")):
-	case has("urn:schemas-microsoft-com:office:spreadsheet") || has(`progid="excel.sheet"`):
+	case has("urn:schemas-microsoft-com:office:spreadsheet"), has(`progid="excel.sheet"`), has("urn:oasis:names:tc:opendocument"):
 		return xmlBook
 	case has("<table") || has("urn:schemas-microsoft-com:office:excel"):
 		return webTable

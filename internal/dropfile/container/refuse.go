@@ -14,7 +14,9 @@ func (u *unpacker) refuse(name string, k kind, r io.Reader) error {
 	case webTable:
 		return &Error{Name: name, Why: "this is a web page, as some programs write under the name of a workbook: if it has the contacts in a table, open it in Excel and save it as a workbook (.xlsx) or as CSV"}
 	case xmlBook:
-		return &Error{Name: name, Why: "this is an XML workbook of Excel 2003: open it in Excel and save it as a workbook (.xlsx) or as CSV"}
+		return &Error{Name: name, Why: "this is a workbook written as XML (Excel 2003 or OpenDocument): open it in Excel or LibreOffice and save it as a workbook (.xlsx) or as CSV"}
+	case letter:
+		return &Error{Name: name, Why: "this is a text with formats (RTF): ask the vendor for a workbook (.xlsx) or CSV", document: true}
 	case program:
 		return &Error{Name: name, Why: "this is a program for Windows, perhaps an archive that unpacks itself: have the files in it packed as an ordinary ZIP", document: true}
 	default:
