@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -15,7 +16,8 @@ import (
 )
 
 // packCommand writes a container that holds the files, of the kind that its
-// name ends in. Beside a .pgp it leaves the key, as key.
+// name ends in; with .cut behind that without its last bytes. Beside a .pgp it
+// leaves the key, as key.
 func packCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: pack CONTAINER FILE...")
@@ -23,11 +25,14 @@ func packCommand(ts *testscript.TestScript, neg bool, args []string) {
 	var b bytes.Buffer
 	pack, ok := map[string]func(*testscript.TestScript, io.Writer, []string) error{
 		".zip": packZip, ".gz": packGzip, ".xlsx": packWorkbook, ".pgp": packPGP,
-	}[filepath.Ext(args[0])]
+	}[filepath.Ext(strings.TrimSuffix(args[0], ".cut"))]
 	if !ok {
 		ts.Fatalf("cannot pack a %s", args[0])
 	}
 	ts.Check(pack(ts, &b, args[1:]))
+	if strings.HasSuffix(args[0], ".cut") {
+		b.Truncate(b.Len() - 5)
+	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b.Bytes(), 0o600))
 }
 

@@ -52,7 +52,7 @@ const dialerPassword = "Right-Password_1"
 //	exits STATUS ARGS...             runs importer and checks its exit status
 //	says SENTENCE                    standard error is this line and nothing else
 //	json FILE                        standard output is this JSON, where "*" stands for anything
-//	pack CONTAINER FILE...           packs files into a .zip, .gz, .xlsx (a sheet each) or .pgp (beside it: its key)
+//	pack CONTAINER FILE...           packs files into a .zip, .gz, .xlsx (a sheet each) or .pgp (beside it: its key); .cut behind it cuts its end off
 //	ledger TABLE COUNT               the ledger's table has so many rows; one that is not there has none
 func TestScripts(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package dropfile
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -24,10 +25,19 @@ func HoldsContacts(r io.Reader, o Options) bool {
 	for i := range t.queue {
 		if r := &t.queue[i]; !r.isBlank() {
 			records++
-			if hasContact(strings.Join(r.cells, "\x00")) {
+			if slices.ContainsFunc(r.cells, mayBeContact) {
 				contacts++
 			}
 		}
 	}
 	return contacts > 0 && contacts*share >= records
+}
+
+// mayBeContact tells a cell with what may be a number or an email in it. A long
+// word, such as a checksum, is neither.
+func mayBeContact(cell string) bool {
+	const longest = 24
+	words := strings.Fields(cell)
+	words = slices.DeleteFunc(words, func(w string) bool { return len(w) > longest && !strings.Contains(w, "@") })
+	return hasContact(strings.Join(words, " "))
 }
