@@ -142,7 +142,11 @@ func (t *Table) record(r *record, cells []string, changes []lead.Change) Record 
 		out.Cells = cells
 	}
 	if r.mended != "" {
-		out.Changes = append(out.Changes, lead.Change{Field: recordField, Why: r.mended})
+		change := lead.Change{Field: recordField, Why: r.mended}
+		if !t.text {
+			change.From = shortened(r.raw, 2000) // what was left out of a sheet's row
+		}
+		out.Changes = append(out.Changes, change)
 	}
 	if len(out.Changes) > 0 {
 		t.odd.repaired(r, out.Changes)

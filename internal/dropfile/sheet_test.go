@@ -11,6 +11,7 @@ import (
 
 	"importer/internal/dropfile"
 	"importer/internal/dropfile/container"
+	"importer/internal/lead"
 )
 
 // tableOf reads a whole table.
@@ -80,7 +81,7 @@ func TestASheetsRowsKeepTheirColumns(t *testing.T) {
 	}
 	require.Equal(t, []string{"Ada", "3055550111", "", "call late"}, records[11].Cells)
 	require.Equal(t, []string{"Bo", "3055550112", "", "call late"}, records[902].Cells)
-	require.Equal(t, "what stands right of the table's columns was left out", records[902].Changes[0].Why)
+	require.Equal(t, []lead.Change{{Field: "record", From: " or early", Why: "what stands right of the table's columns was left out"}}, records[902].Changes)
 	require.Equal(t, 1, table.Explain().Repaired)
 }
 

@@ -192,8 +192,10 @@ func (p *parser) finish() section {
 	s.clock = strings.ContainsAny(p.letters, "hs")
 	s.date = strings.ContainsAny(p.letters, "ydegb") || p.letters != "" && !s.clock
 	switch {
-	case p.letters != "":
+	case p.letters != "" && p.places == p.decimal: // of seconds at most
 		s.style = moment
+	case p.letters != "": // words without quotation marks, as in 0 days
+		s.style = general
 	case p.other:
 		s.style = general
 	case p.places > 0:
