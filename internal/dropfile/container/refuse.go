@@ -12,7 +12,7 @@ func (u *unpacker) refuse(name string, k kind, r io.Reader) error {
 	case compoundFile:
 		return refuseCompound(name, r)
 	case webTable:
-		return &Error{Name: name, Why: "this is a web page, as some programs write under the name of a workbook: if it has the contacts in a table, open it in Excel and save it as a workbook (.xlsx) or as CSV"}
+		return &Error{Name: name, Why: "this is a web page: see whether the download asks for a login, or, if it holds the contacts, open it in Excel and save it as a workbook (.xlsx) or as CSV"}
 	case xmlBook:
 		return &Error{Name: name, Why: "this is a workbook written as XML (Excel 2003 or OpenDocument): open it in Excel or LibreOffice and save it as a workbook (.xlsx) or as CSV"}
 	case letter:
