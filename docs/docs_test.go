@@ -94,7 +94,7 @@ func cells(line string) []string {
 func TestReasonsPageListsEveryReasonOfTheCode(t *testing.T) {
 	t.Parallel()
 	var coded []string
-	for _, room := range []string{"lead", "importer", "nonagent", "dropfile"} {
+	for _, room := range []string{"lead", "importer", "nonagent"} {
 		reasons := constants(t, "../internal/"+room, "Reason")
 		require.NotEmpty(t, reasons, "no reasons were found in %s: does this test still read the code?", room)
 		for _, code := range reasons {

@@ -45,7 +45,7 @@ type app struct {
 
 // load reads the configuration.
 func (sh *shell) load() (*app, error) {
-	cfg, err := config.Load(sh.config, config.Knowledge{Fields: lead.Fields(), CustomField: nonagent.IsCustomField, Template: dropfile.CheckTemplate})
+	cfg, err := config.Load(sh.config, config.Knowledge{Fields: lead.Fields(), Region: lead.IsRegion, CustomField: nonagent.IsCustomField, Template: dropfile.CheckTemplate})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"importer/internal/dropfile"
 	"importer/internal/dropfile/container"
 	"importer/internal/importer"
+	"importer/internal/lead"
 	"importer/internal/report"
 )
 
@@ -26,10 +28,10 @@ func checkCommand(sh *shell) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check FILE... --feed F",
 		Short: "Say what would happen to each row (- is standard input); sends nothing, claims nothing",
-		Long: `Reads files as a feed would and counts what would become of their rows: sent
-to the dialer, DUPLICATE, or INVALID, with reasons, the lines of the first
-few, and what cleaning would change. The dialer is not asked: its own checks
-(do-not-call lists, for example) may refuse more.`,
+		Long: `Reads files as a feed would and tells how their columns are read, what would
+become of their rows (sent to the dialer, DUPLICATE or INVALID), why and on which
+lines, and what cleaning would change. People's data is shown masked. The dialer
+is not asked: its own checks (do-not-call lists, for example) may refuse more.`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if feed == "" {
@@ -51,10 +53,15 @@ few, and what cleaning would change. The dialer is not asked: its own checks
 				if file == "-" {
 					continue
 				}
-				if info, err := os.Stat(file); err != nil {
-					return fmt.Errorf("cannot read the file: %w", err)
-				} else if info.IsDir() {
+				if info, err := os.Stat(file); err == nil && info.IsDir() {
 					return fmt.Errorf("%s is a directory: name the files in it", file)
+				}
+				f, err := openFile(file)
+				if err != nil {
+					return err
+				}
+				if err := f.Close(); err != nil {
+					return fmt.Errorf("cannot read the file: %w", err)
 				}
 			}
 			defer a.close()
@@ -65,9 +72,9 @@ few, and what cleaning would change. The dialer is not asked: its own checks
 			seen := map[importer.ClaimKey]bool{}
 			for _, file := range files {
 				needed, err := a.checkFile(file, o, func(name string, r io.Reader) error {
-					c := &checker{app: a, name: feed, feed: f, seen: seen, firstLines: map[string][]string{}, changes: map[string]int{}}
+					c := newChecker(a, feed, f, seen)
 					err := c.check(cmd.Context(), name, r)
-					person = person || c.rows > 0 && c.counts.Outcome(importer.OutcomeInvalid) == c.rows
+					person = person || c.held || c.rows > 0 && c.counts.Outcome(importer.OutcomeInvalid) == c.rows
 					return err
 				}, dropOptions(f))
 				if err != nil {
@@ -131,25 +138,50 @@ func (a *app) checkFile(file string, o container.Options, check func(name string
 	return person, nil
 }
 
-// checker follows one file's rows as an import would, without its deeds.
+// checker follows one text's rows as an import would, without its deeds.
 type checker struct {
 	*app
-	name       string
-	feed       config.Feed
-	seen       map[importer.ClaimKey]bool
-	rows       int
-	counts     importer.Counts
-	firstLines map[string][]string // by reason
-	changes    map[string]int      // by field and kind
+	name    string
+	feed    config.Feed
+	seen    map[importer.ClaimKey]bool
+	held    bool // it would be held
+	rows    int
+	counts  importer.Counts
+	told    map[importer.StateReason]*told
+	changes map[change]*told
+}
+
+// told is what is said of rows that have something in common.
+type told struct {
+	rows  int
+	lines []string // the first
+	text  string   // about the first
+}
+
+// change is what cleaning does to a field, whatever its value.
+type change struct{ field, why string }
+
+func newChecker(a *app, name string, feed config.Feed, seen map[importer.ClaimKey]bool) *checker {
+	return &checker{
+		app: a, name: name, feed: feed, seen: seen,
+		counts: importer.Counts{}, told: map[importer.StateReason]*told{}, changes: map[change]*told{},
+	}
 }
 
 // checkRows is how many rows the ledger is asked about at once.
 const checkRows = 1000
 
+// wouldBeSent is the reason under which rows are counted that would be sent.
+const wouldBeSent importer.Reason = "would_be_sent"
+
 func (c *checker) check(ctx context.Context, file string, text io.Reader) error {
 	in := c.incoming(c.name, c.feed, importer.Drop{Name: file})
-	r, err := dropfile.Open(text, dropOptions(c.feed))
-	c.counts = importer.Counts{}
+	kept, err := keep(text) // it may have to be read twice
+	if err != nil {
+		return err
+	}
+	defer kept.Close()
+	r, err := dropfile.Open(kept, dropOptions(c.feed))
 	var hold *dropfile.HoldError
 	switch {
 	case errors.Is(err, dropfile.ErrEmpty):
@@ -192,16 +224,19 @@ func (c *checker) check(ctx context.Context, file string, text io.Reader) error 
 		for _, key := range keys {
 			_, known := held[key]
 			for _, line := range lines[key] {
-				if known || c.seen[key] {
-					c.count(importer.Duplicate, importer.ReasonAlreadyLoaded, line)
-				} else {
-					c.count(importer.Pending, "would_be_sent", 0)
+				switch {
+				case known:
+					c.count(importer.Duplicate, importer.ReasonAlreadyLoaded, line, "it was loaded before")
+				case c.seen[key]:
+					c.count(importer.Duplicate, importer.ReasonAlreadyLoaded, line, "the same lead stands above")
+				default:
+					c.count(importer.Pending, wouldBeSent, line, "new leads for dialer "+c.feed.Dialer)
 				}
 				c.seen[key] = true
 			}
 		}
 	}
-	return c.report(file, r.Mapping())
+	return c.report(file, r)
 }
 
 // header tells what an import would make of a changed header.
@@ -210,13 +245,14 @@ func (c *checker) header(ctx context.Context, file string, r *dropfile.Reader) e
 	if err != nil || last.ID == 0 {
 		return err
 	}
-	what, lost := r.Changed(last.Header)
+	what, lost := r.Changed(last.Header, last.Fields)
 	switch {
 	case what == "":
 	case lost && c.feed.OnHeader == "stop":
-		fmt.Fprintf(c.errOut, "importer: %s would be held, unless it is imported with --new-header: since drop %d of this feed %s\n", file, last.ID, what)
+		c.held = true
+		fmt.Fprintf(c.errOut, "importer: %s would be held, unless it is imported with --new-header: a column that was used in the feed's last file (%s) is missing: %s\n", file, last.Name, what)
 	default:
-		fmt.Fprintf(c.errOut, "importer: warning: since drop %d of this feed %s\n", last.ID, what)
+		fmt.Fprintf(c.errOut, "importer: warning: %s: the columns are others than in the feed's last file (%s): %s\n", file, last.Name, what)
 	}
 	return nil
 }
@@ -224,85 +260,156 @@ func (c *checker) header(ctx context.Context, file string, r *dropfile.Reader) e
 // clean cleans a row and returns the key that it would claim.
 func (c *checker) clean(in importer.Incoming, feed importer.Feed, row importer.Row) (importer.ClaimKey, bool) {
 	refusal := row.Refusal
-	var key importer.ClaimKey
+	var l lead.Lead
 	if refusal == nil {
-		l, changes, why := in.Rules.Clean(row.Lead)
-		refusal = why
-		for _, ch := range changes {
-			c.changes[ch.Field+": "+ch.Why]++
-		}
-		if refusal == nil {
-			var ok bool
-			if key, ok = feed.Identity(c.keys, l); ok {
-				return key, true
-			}
-			c.count(importer.Invalid, importer.ReasonIdentityMissing, row.Line)
-			return key, false
+		var changes []lead.Change
+		l, changes, refusal = in.Rules.Clean(row.Lead)
+		for _, ch := range append(row.Changes, changes...) {
+			c.changed(ch, row.Line)
 		}
 	}
-	c.count(importer.Invalid, refusal.Reason, row.Line)
-	return key, false
+	if refusal != nil {
+		c.count(importer.Invalid, refusal.Reason, row.Line, refusal.Detail)
+		return importer.ClaimKey{}, false
+	}
+	key, ok := feed.Identity(c.keys, l)
+	if !ok {
+		c.count(importer.Invalid, importer.ReasonIdentityMissing, row.Line, "the fields that tell leads apart are empty")
+	}
+	return key, ok
 }
 
-func (c *checker) count(s importer.State, why importer.Reason, line int) {
+func (c *checker) count(s importer.State, why importer.Reason, line int, text string) {
+	of := importer.StateReason{State: s, Reason: why}
+	c.counts[of]++
+	note(c.told, of, line, text)
+}
+
+func (c *checker) changed(ch lead.Change, line int) {
+	text, to := dropfile.Mask(ch.From), dropfile.Mask(ch.To)
+	if to != "" && to != text {
+		text += " → " + to
+	}
+	note(c.changes, change{ch.Field, ch.Why}, line, text)
+}
+
+// note counts a row among those that have something in common.
+func note[K comparable](of map[K]*told, what K, line int, text string) {
 	const shown = 5
-	c.counts[importer.StateReason{State: s, Reason: why}]++
-	if line > 0 && len(c.firstLines[string(why)]) < shown {
-		c.firstLines[string(why)] = append(c.firstLines[string(why)], strconv.Itoa(line))
+	t := of[what]
+	if t == nil {
+		t = &told{text: text}
+		of[what] = t
+	}
+	if t.rows++; t.rows <= shown {
+		t.lines = append(t.lines, strconv.Itoa(line))
 	}
 }
 
-// columns shows how each column is read, why, and what its cells are like.
-func (c *checker) columns(mapping []dropfile.Mapped) error {
-	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "column\tbecomes\tbecause\tsuch as")
-	for _, m := range mapping {
-		field, why := m.Field, ""
-		switch m.By {
-		case dropfile.ByFeed:
-			why = "the feed says so"
-		case dropfile.ByName:
-			why = "of its name"
-		case dropfile.ByContent:
-			why = fmt.Sprintf("its cells look so (%d %%)", m.Confidence)
-		default:
-			field = "-"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", oneLine(m.Header), field, why, m.Sample)
+// where names the first lines.
+func (t *told) where() string {
+	word := "line "
+	if len(t.lines) > 1 {
+		word = "lines "
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("writing the columns: %w", err)
+	where := word + strings.Join(t.lines, ", ")
+	if t.rows > len(t.lines) {
+		where += ", …"
 	}
-	return nil
+	return where
 }
 
-func (c *checker) report(file string, mapping []dropfile.Mapped) error {
+func (c *checker) report(file string, r *dropfile.Reader) error {
 	if c.json {
 		return report.Counts(c.out, report.JSON, c.counts)
 	}
-	var used, unused []string
-	for _, m := range mapping {
-		if m.Field == "" {
-			unused = append(unused, m.Header)
-		} else {
-			used = append(used, m.Header+" → "+m.Field)
-		}
+	e := r.Explain()
+	fmt.Fprintf(c.out, "%s: %d rows\nread as %s, %s, %s\n", file, c.rows, e.Encoding, delimiterWords(e.Dialect.Delimiter), headerWords(e.HeaderLines))
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	c.columns(w, r.Mapping())
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("writing the columns: %w", err)
 	}
-	fmt.Fprintf(c.out, "%s: %d rows\nColumns: %s\n", file, c.rows, strings.Join(used, ", "))
-	if len(unused) > 0 {
-		fmt.Fprintf(c.out, "Not used: %s\n", strings.Join(unused, ", "))
-	}
-	if err := c.columns(mapping); err != nil {
-		return err
+	if c.rows > 0 {
+		fmt.Fprintf(c.out, "\nWhat would become of the rows; nothing was sent\n")
 	}
 	if err := report.Counts(c.out, report.Table, c.counts); err != nil {
 		return err
 	}
-	for _, why := range sortedKeys(c.firstLines) {
-		fmt.Fprintf(c.out, "%s: first on line %s\n", why, strings.Join(c.firstLines[why], ", "))
-	}
-	for _, change := range sortedKeys(c.changes) {
-		fmt.Fprintf(c.out, "Would change %s (rows: %d)\n", change, c.changes[change])
+	c.reasons(w)
+	c.outside(w, e.Outside)
+	c.listChanges(w)
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("writing what would happen: %w", err)
 	}
 	return nil
+}
+
+func delimiterWords(d string) string {
+	if d == "" {
+		return "one column"
+	}
+	return "parted by " + signWords(d)
+}
+
+// columns shows how each column is read, why, and what its cells are like.
+func (c *checker) columns(w io.Writer, mapping []dropfile.Mapped) {
+	fmt.Fprintln(w, "\ncolumn\tbecomes\tbecause\tsuch as (masked)")
+	for _, m := range mapping {
+		field, why := m.Field, "of its name"
+		switch m.By {
+		case dropfile.ByFeed:
+			why = "the feed says so"
+		case dropfile.ByName:
+		case dropfile.ByContent:
+			why = fmt.Sprintf("its cells look so (%d %%)", m.Confidence)
+		default:
+			field, why = "-", "not used"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", oneLine(m.Header), field, why, m.Sample)
+	}
+}
+
+// reasons explains the counts.
+func (c *checker) reasons(w io.Writer) {
+	for _, of := range slices.SortedFunc(maps.Keys(c.told), func(a, b importer.StateReason) int {
+		return cmp.Or(cmp.Compare(a.State, b.State), cmp.Compare(a.Reason, b.Reason))
+	}) {
+		t := c.told[of]
+		where := t.where()
+		if of.Reason == wouldBeSent {
+			where = ""
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", of.Reason, t.text, where)
+	}
+}
+
+// outside tells of lines that are no rows.
+func (c *checker) outside(w io.Writer, out importer.Outside) {
+	if out.Count == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nLines that are no rows, and are left out")
+	lines := map[string]*told{}
+	for _, l := range out.First {
+		note(lines, l.Kind, l.Line, "")
+	}
+	for _, kind := range slices.Sorted(maps.Keys(lines)) {
+		lines[kind].rows = out.ByKind[kind]
+		fmt.Fprintf(w, "%s\t%d\t%s\n", kind, out.ByKind[kind], lines[kind].where())
+	}
+}
+
+// listChanges tells what would be sent otherwise than it stands in the file.
+func (c *checker) listChanges(w io.Writer) {
+	if len(c.changes) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nWhat would be sent otherwise than it stands in the file\nfield\trows\twhat is done\tsuch as (masked)")
+	for _, ch := range slices.SortedFunc(maps.Keys(c.changes), func(a, b change) int {
+		return cmp.Or(cmp.Compare(a.field, b.field), cmp.Compare(c.changes[b].rows, c.changes[a].rows), cmp.Compare(a.why, b.why))
+	}) {
+		t := c.changes[ch]
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s (%s)\n", ch.field, t.rows, oneLine(ch.why), t.text, t.where())
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -82,8 +83,8 @@ func (sh *shell) demo(ctx context.Context, keep bool) (err error) {
 	demo := &shell{in: sh.in, out: sh.out, errOut: sh.errOut, config: filepath.Join(dir, "importer.yaml")}
 	say := func(format string, a ...any) { fmt.Fprintf(sh.out, format+"\n", a...) }
 	say("A simulated VICIdial answers at %s.\nA private PostgreSQL is the ledger.\n", dialer.URL())
-	say("$ importer import %s --feed acme", strings.Join(baseNames(files), " "))
-	if err := demo.importFiles(ctx, files, "acme", false, false); !needsPerson(err) {
+	say("$ importer import %s --feed acme --new-header", strings.Join(baseNames(files), " "))
+	if err := demo.importFiles(ctx, files, "acme", false, true); !needsPerson(err) {
 		return err
 	}
 	say("\nThe vendor sends the first file once more:\n$ importer import %s --feed acme", filepath.Base(files[0]))
@@ -99,14 +100,32 @@ func (sh *shell) demo(ctx context.Context, keep bool) (err error) {
 		return err
 	}
 	say("\nThe dialer has %d leads, added by %d calls, at most %d of them at once.", dialer.Len(), dialer.Calls("add_lead"), dialer.MaxInFlight(""))
-	say(`
-What next:
-  importer simulate                                       a simulated dialer to try your own files on
-  importer import YOUR.csv --feed acme -c configs/simulate.yaml
-  importer rejects 1 -c configs/simulate.yaml             the rows that could not be loaded, for the vendor
-  cp configs/importer.example.yaml importer.yaml          then edit it: your dialer, your feeds
-  importer dialer check                                   is the address right, are the permissions there`)
+	say("\nWhat next:")
+	program := programName()
+	w := tabwriter.NewWriter(sh.out, 0, 0, 3, ' ', 0)
+	for _, step := range [][2]string{
+		{program + " simulate", "a simulated dialer to try your own files on, in another terminal"},
+		{program + " check YOUR.csv --feed acme -c configs/simulate.yaml", "what would happen to each row"},
+		{program + " import YOUR.csv --feed acme -c configs/simulate.yaml", ""},
+		{program + " rejects 1 -c configs/simulate.yaml", "the rows that could not be loaded, for the vendor"},
+		{"cp configs/importer.example.yaml importer.yaml", "then edit it: your dialer, your feeds"},
+		{program + " dialer check", "is the address right, are the permissions there"},
+	} {
+		fmt.Fprintf(w, "  %s\t%s\n", step[0], step[1])
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("writing what is next: %w", err)
+	}
 	return nil
+}
+
+// programName is what to type to run this program again: what was typed, where
+// the shell would not find it otherwise.
+func programName() string {
+	if name := os.Args[0]; strings.ContainsRune(name, filepath.Separator) && !filepath.IsAbs(name) {
+		return name
+	}
+	return "importer"
 }
 
 // demoLedger keeps one private PostgreSQL for all of the demo's commands.

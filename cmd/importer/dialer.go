@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -132,6 +133,8 @@ func dialerCampaigns(ctx context.Context, d asked, _ []string) error {
 		func(c campaign) []any { return []any{c.ID, c.Name, yesNo(c.Active), c.Group, c.Method, c.Statuses} })
 }
 
+var listText = regexp.MustCompile(`^[1-9][0-9]{2,18}$`)
+
 func dialerLists(ctx context.Context, d asked, ids []string) error {
 	type list struct {
 		ID         string   `json:"list_id"`
@@ -146,6 +149,9 @@ func dialerLists(ctx context.Context, d asked, ids []string) error {
 	}
 	feeds := d.listsOf(d.name)
 	for _, id := range ids {
+		if !listText.MatchString(id) {
+			return usagef("%q is no list id: write its number, which has at least three digits and does not begin with 0", id)
+		}
 		if _, ok := feeds[id]; !ok {
 			feeds[id] = []string{}
 		}

@@ -161,22 +161,31 @@ func (a *app) incoming(name string, feed config.Feed, d importer.Drop) importer.
 
 // opened is a drop being read; its file is closed with it.
 type opened struct {
-	importer.Rows
-	header  []string
-	dates   map[string]lead.DateOrder
-	changed func(header []string) (string, bool)
-	outside func() importer.Outside
-	file    *os.File
+	*dropfile.Reader
+	name string
+	file *os.File
 }
 
-func (o opened) Header() []string { return o.header }
-func (o opened) Close() error     { return o.file.Close() }
+// Next calls what it cannot go on from the drop's fault.
+func (o opened) Next() (importer.Row, error) {
+	row, err := o.Reader.Next()
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = unreadable(o.name, err)
+	}
+	return row, err
+}
 
-func (o opened) Outside() importer.Outside { return o.outside() }
+func (o opened) Close() error { return o.file.Close() }
 
-func (o opened) Changed(header []string) (string, bool) { return o.changed(header) }
+// emptyDrop is a file without rows, not even a header.
+type emptyDrop struct{ *os.File }
 
-func (o opened) Dates() map[string]lead.DateOrder { return o.dates }
+func (emptyDrop) Next() (importer.Row, error)                    { return importer.Row{}, io.EOF }
+func (emptyDrop) Header() []string                               { return nil }
+func (emptyDrop) Fields() []string                               { return nil }
+func (emptyDrop) Dates() map[string]lead.DateOrder               { return nil }
+func (emptyDrop) Changed(_, _ []string) (what string, lost bool) { return "", false }
+func (emptyDrop) Outside() importer.Outside                      { return importer.Outside{} }
 
 // openDrop reads a file as its feed's configuration says. An empty file is a
 // drop without rows.
@@ -185,16 +194,13 @@ func openDrop(f *os.File, name string, feed config.Feed) (importer.Reader, error
 	var hold *dropfile.HoldError
 	switch {
 	case errors.Is(err, dropfile.ErrEmpty):
-		return opened{Rows: noRows{}, changed: func([]string) (string, bool) { return "", false }, outside: func() importer.Outside { return importer.Outside{} }, file: f}, nil
+		return emptyDrop{f}, nil
 	case errors.As(err, &hold):
 		return nil, &importer.HoldError{Why: hold.Error()}
 	case err != nil:
 		return nil, unreadable(name, err)
 	}
-	return opened{
-		Rows: readable{r, name}, header: r.Header(), dates: r.Dates(), changed: r.Changed,
-		outside: r.Outside, file: f,
-	}, nil
+	return opened{r, name, f}, nil
 }
 
 // rulesOf says how a feed's rows become leads of a list.
@@ -212,7 +218,7 @@ func rulesOf(feed config.Feed, dialer config.Dialer, list string) lead.Rules {
 func dropOptions(feed config.Feed) dropfile.Options {
 	f := feed.File
 	o := dropfile.Options{
-		Columns: map[string]string{}, Made: map[string]dropfile.Made{}, Region: feed.Region,
+		Columns: map[string]string{}, Made: map[string]dropfile.Made{}, Region: feed.Region, DateOrder: lead.DateOrder(feed.DateOrder),
 		Extras:   dropfile.Extras{Custom: map[string]string{}, AltPhones: feed.AltPhones},
 		Encoding: f.Encoding, Delimiter: f.Delimiter, Quote: f.Quote, Escape: f.Escape,
 		RecordEnd: f.RecordEnd, HeaderLine: f.HeaderLine,
@@ -244,27 +250,9 @@ func column(o dropfile.Options, headers map[string]string, name, target string, 
 	o.Made[target] = dropfile.Made{Value: c.Value, Template: c.Template, FirstOf: c.FirstOf}
 }
 
-// readable calls what a reader cannot go on from the drop's fault.
-type readable struct {
-	rows importer.Rows
-	name string
-}
-
-func (r readable) Next() (importer.Row, error) {
-	row, err := r.rows.Next()
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = unreadable(r.name, err)
-	}
-	return row, err
-}
-
 func unreadable(name string, err error) error {
 	return &importer.UnreadableError{Err: fmt.Errorf("%s: %w", name, err)}
 }
-
-type noRows struct{}
-
-func (noRows) Next() (importer.Row, error) { return importer.Row{}, io.EOF }
 
 func reconcileCommand(sh *shell) *cobra.Command {
 	return &cobra.Command{
@@ -288,6 +276,10 @@ func (sh *shell) reconcile(ctx context.Context) error {
 	defer a.close()
 	drops, err := a.ledger.Unfinished(ctx, "")
 	if err != nil {
+		return err
+	}
+	if len(drops) == 0 && !a.json {
+		_, err := fmt.Fprintln(a.out, "No file is unfinished: there is nothing to settle")
 		return err
 	}
 	var errs []error

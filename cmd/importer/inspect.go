@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -309,7 +310,17 @@ func escapeWords(d dropfile.Dialect) string {
 	}
 }
 
-// oneLine keeps a value's line breaks and tabs from breaking a table.
+// oneLine keeps a value from breaking a table or steering a terminal.
 func oneLine(s string) string {
-	return strings.NewReplacer("\n", "⏎", "\r", "", "\t", " ").Replace(s)
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c == '\n':
+			return '⏎'
+		case c == '\r':
+			return -1
+		case unicode.IsControl(c):
+			return ' '
+		}
+		return c
+	}, s)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -83,7 +84,36 @@ func (a *app) retry(ctx context.Context, run int64, outcomes []importer.Outcome,
 		}
 		drops = append(drops, d.Drop.ID)
 	}
+	if nothing, err := a.nothingToRetry(ctx, run, outcomes); err != nil || nothing && !a.json {
+		if err == nil {
+			_, err = fmt.Fprintf(a.out, "Run %d has no rows that ended so (%s): there is nothing to retry\n", run, joinOutcomes(outcomes))
+		}
+		return err
+	}
 	return a.carry(name, feed, false, func(im *importer.Importer, f importer.Feed) (importer.Summary, error) {
 		return im.Retry(ctx, f, drops, outcomes, resend)
 	})
+}
+
+// nothingToRetry tells that none of the run's rows has one of the outcomes, or
+// waits for the end of an earlier retry.
+func (a *app) nothingToRetry(ctx context.Context, run int64, outcomes []importer.Outcome) (bool, error) {
+	drops, err := a.ledger.DropCounts(ctx, ledger.RunFilter{ID: run})
+	if err != nil {
+		return false, err
+	}
+	counts := importer.Summary{Drops: drops}.Counts()
+	waiting := counts.Outcome(importer.OutcomePending)
+	for _, o := range outcomes {
+		waiting += counts.Outcome(o)
+	}
+	return waiting == 0, nil
+}
+
+func joinOutcomes(outcomes []importer.Outcome) string {
+	words := make([]string, len(outcomes))
+	for i, o := range outcomes {
+		words[i] = string(o)
+	}
+	return strings.Join(words, ", ")
 }

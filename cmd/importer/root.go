@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -57,10 +58,15 @@ is needed (ERROR or REVIEW rows, a held file); 130 interrupted.`,
 // args makes cobra's argument checks usage errors.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, a []string) error {
-		if err := check(cmd, a); err != nil {
+		err := check(cmd, a)
+		switch {
+		case err == nil:
+			return nil
+		case cmd.HasSubCommands(): // a mistyped command
 			return usagef("%w; see %s --help", err, cmd.CommandPath())
 		}
-		return nil
+		how, _, _ := strings.Cut(cmd.UseLine(), " [flags]")
+		return usagef("%s takes other arguments: write %s; see %s --help", cmd.CommandPath(), how, cmd.CommandPath())
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 
@@ -89,10 +90,10 @@ type input struct {
 // openInput opens a file; - is standard input.
 func (sh *shell) openInput(file string) (in input, err error) {
 	if file == "-" {
-		in.File, err = sh.keepInput()
+		in.File, err = keep(sh.in)
 		file = "standard input"
-	} else if in.File, err = os.Open(file); err != nil {
-		err = fmt.Errorf("cannot read the file: %w", err)
+	} else {
+		in.File, err = openFile(file)
 	}
 	if err != nil {
 		return in, err
@@ -110,16 +111,30 @@ func (sh *shell) openInput(file string) (in input, err error) {
 	return in, nil
 }
 
-// keepInput copies standard input to a file without a name: containers are
-// read from their ends.
-func (sh *shell) keepInput() (*os.File, error) {
+func openFile(name string) (*os.File, error) {
+	f, err := os.Open(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("there is no file %s: check the name and the folder", name)
+	case err != nil:
+		return nil, fmt.Errorf("cannot read the file: %w", err)
+	}
+	return f, nil
+}
+
+// keep copies a stream to a file without a name: containers are read from their
+// ends, and texts sometimes twice.
+func keep(r io.Reader) (*os.File, error) {
 	f, err := os.CreateTemp("", "importer-*")
 	if err != nil {
-		return nil, fmt.Errorf("keeping standard input: %w", err)
+		return nil, fmt.Errorf("keeping what is read: %w", err)
 	}
-	_, err = io.Copy(f, sh.in)
+	_, err = io.Copy(f, r)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
 	if err := errors.Join(err, os.Remove(f.Name())); err != nil {
-		return nil, fmt.Errorf("keeping standard input: %w", errors.Join(err, f.Close()))
+		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }

@@ -32,8 +32,13 @@ func (c *checker) feed(path, name string, f *Feed) {
 	if f.CampaignID != "" && !campaignText.MatchString(f.CampaignID) {
 		c.bad(path+".campaign_id", "%s.campaign_id must be 1 to 8 letters, digits, - or _", path)
 	}
-	if !regionText.MatchString(f.Region) {
+	switch {
+	case f.Region == "UK":
+		c.bad(path+".region", "%s.region is UK: write GB, the country's code", path)
+	case !regionText.MatchString(f.Region):
 		c.bad(path+".region", "%s.region must be a country in two capital letters, such as US", path)
+	case !c.known.Region(f.Region):
+		c.bad(path+".region", "%s.region is %s, which is no country's code: write two capital letters of ISO 3166, such as US", path, f.Region)
 	}
 	if f.Source.Directory != nil {
 		c.directory(path+".source.directory", f.Source.Directory)

@@ -10,6 +10,7 @@ import (
 
 	"importer/internal/config"
 	"importer/internal/dropfile"
+	"importer/internal/lead"
 )
 
 // leadFields stands for the list that the command line passes in.
@@ -22,7 +23,7 @@ var leadFields = []string{
 func isCustomField(label string) bool { return label != "" && label != "function" }
 
 // knowledge stands for what the command line passes in.
-var knowledge = config.Knowledge{Fields: leadFields, CustomField: isCustomField, Template: dropfile.CheckTemplate}
+var knowledge = config.Knowledge{Fields: leadFields, Region: lead.IsRegion, CustomField: isCustomField, Template: dropfile.CheckTemplate}
 
 // smallest is a configuration with nothing but what has no default.
 const smallest = `dialers:

@@ -19,6 +19,7 @@ import (
 // Knowledge is what the other rooms know of what may stand in the file.
 type Knowledge struct {
 	Fields      []string                // that a lead has
+	Region      func(code string) bool  // tells a country's code
 	CustomField func(label string) bool // tells what the API would take for a custom field's label
 	Template    func(text string) error // tells what is wrong with a template; completes "must be"
 }

@@ -99,6 +99,8 @@ func TestEachMistakeIsExplainedWithItsPlace(t *testing.T) {
 		"an expression without group": {edit(t, "101", `{file_name: '\d+'}`), `importer.yaml:9:26: feeds.acme.list_id.file_name must have exactly one group in parentheses, around the list number, such as '_(\d+)\.csv$'`},
 		"a long campaign":             {edit(t, feed, feed+"    campaign_id: ACMEAUTUMN\n"), "importer.yaml:10:18: feeds.acme.campaign_id must be 1 to 8 letters, digits, - or _"},
 		"a region in words":           {edit(t, feed, feed+"    region: us\n"), "importer.yaml:10:13: feeds.acme.region must be a country in two capital letters, such as US"},
+		"no country":                  {edit(t, feed, feed+"    region: XX\n"), "importer.yaml:10:13: feeds.acme.region is XX, which is no country's code: write two capital letters of ISO 3166, such as US"},
+		"a country's usual name":      {edit(t, feed, feed+"    region: UK\n"), "importer.yaml:10:13: feeds.acme.region is UK: write GB, the country's code"},
 		"an unknown source":           {edit(t, feed, feed+"    source: {ftp: {}}\n"), `importer.yaml:10:14: feeds.acme.source has no key "ftp": use directory`},
 		"a source without a path":     {edit(t, feed, feed+"    source: {directory: {}}\n"), "importer.yaml:10:14: feeds.acme.source.directory.path is missing: name the folder that the files are dropped into"},
 		"a broken pattern":            {edit(t, feed, feed+"    source: {directory: {path: a, pattern: '[a'}}\n"), `importer.yaml:10:44: feeds.acme.source.directory.pattern is no file name pattern: write one such as "*.csv"`},

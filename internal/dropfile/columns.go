@@ -60,24 +60,16 @@ func newColumns(headers, names []string, sample [][]string, region string) *colu
 	}
 	c.headless = c.headless || areNumbered(names)
 	c.mute = c.headless || areCounted(names)
-	c.headers, c.taken = headers, make([]bool, len(headers))
+	c.headers, c.taken = slices.Clone(headers), make([]bool, len(headers))
+	for at, h := range headers {
+		if h == "" { // it needs a name to be spoken of
+			c.headers[at] = "column " + strconv.Itoa(at+1)
+		}
+	}
 	for _, name := range names {
 		c.plain = append(c.plain, plain(name))
 	}
 	return c
-}
-
-// areNumbered tells the header that our rejects give to a table without one.
-func areNumbered(names []string) bool {
-	for i, name := range names {
-		if name == firstOwnColumn {
-			return i > 0
-		}
-		if name != "column "+strconv.Itoa(i+1) {
-			return false
-		}
-	}
-	return false
 }
 
 // takeConfigured maps what the feed's configuration says (field or extra to
@@ -101,6 +93,9 @@ func (c *columns) takeConfigured(configured map[string]string) error {
 // on the phone number's.
 func (c *columns) takeRest(made map[string]Made) error {
 	c.made = made
+	if c.headless {
+		c.takeNumbered()
+	}
 	for entry, names := range usual {
 		if slices.Contains(lead.Fields(), entry) {
 			c.takeUsual(entry, names)
@@ -189,21 +184,28 @@ func (c *columns) takeNames() {
 		c.takeUsual(fullName, usual[fullName])
 	}
 	c.takeUsual(either, usual[eitherOne])
-	if at, ok := c.of[fullName]; ok && c.filled(at) > 0 && c.count(at, lead.LooksWord) == 0 && c.count(at, lead.LooksName) == 0 {
+	if at, ok := c.of[fullName]; ok && mayBeNoName[c.plain[at]] && c.filled(at) > 0 && c.count(at, lead.LooksWord) == 0 && c.count(at, lead.LooksName) == 0 {
 		delete(c.of, fullName) // called Contact or Client, but no name is in it
 		c.taken[at] = false
 	}
 }
 
+// mayBeNoName are names of full names that other columns have, too.
+var mayBeNoName = map[string]bool{
+	"contact": true, "person": true, "customer": true, "client": true, "cliente": true, "kunde": true, "ansprechpartner": true, "contato": true,
+}
+
 // shown returns the headers for an error, none when they look like a contact:
 // people's data has no place there.
 func (c *columns) shown() []string {
-	for _, h := range c.headers {
-		if digitsIn(h) >= 7 || strings.Contains(h, "@") {
-			return nil
-		}
+	if isContact(c.headers) {
+		return nil
 	}
 	return c.headers
+}
+
+func isContact(headers []string) bool {
+	return slices.ContainsFunc(headers, func(h string) bool { return digitsIn(h) >= 7 || strings.Contains(h, "@") })
 }
 
 func (c *columns) mapped() []Mapped {
@@ -256,7 +258,7 @@ func (c *columns) example(at int) string {
 	first := ""
 	c.cells(at, func(cell string) {
 		if first == "" {
-			first = mask(cell)
+			first = Mask(cell)
 		}
 	})
 	return first

@@ -2,6 +2,7 @@
 package dropfile
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,8 @@ type Options struct {
 	Extras Extras
 	// Region is the country by whose rules numbers and codes are recognised.
 	Region string
+	// DateOrder is how the feed writes dates; empty: as the file's dates show.
+	DateOrder lead.DateOrder
 
 	Encoding  string // the character set's name, e.g. windows-1252
 	Delimiter string // itself, or comma, semicolon, tab, pipe, space, caret, colon
@@ -54,11 +57,23 @@ type Reader struct {
 	err  error // comes behind rows
 }
 
-// Open finds a file's table and which columns hold what. Returns ErrEmpty,
+// Open finds a file's table and which columns hold what. A file that is an
+// io.ReadSeeker and has dates is read twice, see Dates. Returns ErrEmpty,
 // *FormatError, *HoldError or *RecordError for a file that cannot be read so;
 // then no row of it may be imported.
 func Open(r io.Reader, o Options) (*Reader, error) {
-	t, err := OpenTable(r, o)
+	file, whole := r.(io.ReadSeeker)
+	var begin int64
+	if whole {
+		var err error
+		if begin, err = file.Seek(0, io.SeekCurrent); err != nil {
+			return nil, fmt.Errorf("finding the file's beginning: %w", err)
+		}
+	}
+	beginning := bufio.NewReaderSize(r, ownBytes)
+	head, _ := beginning.Peek(ownBytes) // an error comes again when the file is read
+	o = o.ifOurs(head)
+	t, err := OpenTable(beginning, o)
 	if err != nil {
 		return nil, err
 	}
@@ -77,18 +92,35 @@ func Open(r io.Reader, o Options) (*Reader, error) {
 	if t.unmapped != nil {
 		return nil, t.unmapped
 	}
-	return &Reader{table: t, mapper: t.mapper}, nil
+	d := &Reader{table: t, mapper: t.mapper}
+	if whole {
+		err = d.seeAllDates(file, begin, o)
+	}
+	return d, err
 }
 
-// Header returns the names of the file's columns, without blanks around them
-// and each made distinct.
-func (d *Reader) Header() []string { return d.table.Header() }
+// Header returns the names of the file's columns as they stand there, without
+// blanks around them; nil for a table without a header.
+func (d *Reader) Header() []string { return d.table.shape.names() }
+
+// Fields returns what each column is read as, empty for one that is not used.
+func (d *Reader) Fields() []string {
+	fields := make([]string, len(d.mapper.mapped))
+	for i, m := range d.mapper.mapped {
+		fields[i] = m.Field
+	}
+	return fields
+}
 
 // Mapping says how each of the file's columns is read.
 func (d *Reader) Mapping() []Mapped { return d.mapper.mapped }
 
-// Dates returns the orders that the file's first dates show, by field.
+// Dates returns the orders that the file's dates show, by field: all of them
+// where Open could read the file twice, else the first ones.
 func (d *Reader) Dates() map[string]lead.DateOrder { return d.mapper.dates }
+
+// Explain tells how the file is read, as far as it was read.
+func (d *Reader) Explain() Explanation { return d.table.Explain() }
 
 // Outside tells which lines of the file were no rows so far.
 func (d *Reader) Outside() importer.Outside { return d.table.Outside() }

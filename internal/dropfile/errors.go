@@ -5,16 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
-
-	"importer/internal/lead"
-)
-
-// The reasons for which a record is no row.
-const (
-	// RowFields: the record has more or fewer fields than the header.
-	RowFields lead.Reason = "row_fields"
-	// RowQuotes: a quotation mark stands within a field, or is never closed.
-	RowQuotes lead.Reason = "row_quotes"
 )
 
 // ErrEmpty is returned by Open for a file without a header.
@@ -44,11 +34,11 @@ func (e *RecordError) Error() string {
 // HoldError is returned by Open when a person must say how the columns are to
 // be read. Nothing is imported from the drop before.
 type HoldError struct {
-	Field      string   // the lead's field or extra that has no column
-	Wanted     string   // the header that the feed's configuration names for it, empty for none
-	Candidates []string // headers that are equally good for it
-	Samples    []string // of each candidate a cell, masked; empty where there is none
-	Headers    []string // the headers present; empty when the first line is none
+	Field      string            // the lead's field or extra that has no column
+	Wanted     string            // the header that the feed's configuration names for it, empty for none
+	Candidates []string          // headers that are equally good for it
+	Headers    []string          // the headers present; empty when the first line is none
+	Samples    map[string]string // of each header a cell, masked; none where its column is empty
 }
 
 func (e *HoldError) Error() string {
@@ -57,45 +47,54 @@ func (e *HoldError) Error() string {
 		return "the first line looks like a contact, not like a header: add a header line to the file"
 	case e.Wanted != "":
 		return fmt.Sprintf("no column has the header %q that the feed's configuration names for %s; the header has %s",
-			e.Wanted, e.Field, quoted(e.Headers))
+			e.Wanted, e.Field, allQuoted(e.Headers))
 	case len(e.Candidates) > 0:
 		which := "columns could be"
 		if len(e.Candidates) == 1 {
 			which = "column may or may not be"
 		}
 		return fmt.Sprintf("%d %s the %s: %s; say which in the feed's configuration, for example columns: {%s: %q}",
-			len(e.Candidates), which, e.Field, e.candidates(), e.Field, e.Candidates[0])
+			len(e.Candidates), which, e.Field, e.withSamples(e.Candidates), e.Field, e.Candidates[0])
 	default:
 		return fmt.Sprintf("no column is known to be the %s; say which in the feed's configuration: columns: {%s: HEADER}; the header has %s",
-			e.Field, e.Field, quoted(e.Headers))
+			e.Field, e.Field, e.withSamples(e.Headers))
 	}
 }
 
-// candidates lists the candidates, each with its sample.
-func (e *HoldError) candidates() string {
-	parts := make([]string, len(e.Candidates))
-	for i, header := range e.Candidates {
-		parts[i] = quoted([]string{header})
-		if i < len(e.Samples) && e.Samples[i] != "" {
-			parts[i] += " (such as " + e.Samples[i] + ")"
+// withSamples lists headers, each with what is in its column.
+func (e *HoldError) withSamples(headers []string) string {
+	parts := make([]string, len(headers))
+	for i, header := range headers {
+		parts[i] = quoted(header)
+		if sample := e.Samples[header]; sample != "" {
+			parts[i] += " (such as " + sample + ")"
 		}
 	}
-	return strings.Join(parts, ", ")
+	return someOf(parts)
 }
 
-// quoted lists headers for people: at most 40, none longer than 40 characters.
-func quoted(headers []string) string {
-	const most = 40
-	var parts []string
+// mostShown bounds how many headers are shown, and how many characters of each.
+const mostShown = 40
+
+// quoted shows a header to people.
+func quoted(header string) string {
+	if utf8.RuneCountInString(header) > mostShown {
+		header = string([]rune(header)[:mostShown]) + "…"
+	}
+	return fmt.Sprintf("%q", header)
+}
+
+func allQuoted(headers []string) string {
+	parts := make([]string, len(headers))
 	for i, h := range headers {
-		if i == most {
-			parts = append(parts, fmt.Sprintf("and %d more", len(headers)-most))
-			break
-		}
-		if utf8.RuneCountInString(h) > most {
-			h = string([]rune(h)[:most]) + "…"
-		}
-		parts = append(parts, fmt.Sprintf("%q", h))
+		parts[i] = quoted(h)
+	}
+	return someOf(parts)
+}
+
+func someOf(parts []string) string {
+	if more := len(parts) - mostShown; more > 0 {
+		parts = append(parts[:mostShown:mostShown], fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -123,7 +123,7 @@ func (t *Table) judge(r *record) (Record, bool, error) {
 	t.gap = false
 	out := t.record(r, nil, nil)
 	out.Refusal = t.refusal(r)
-	out.Changes = []lead.Change{{Field: recordField, From: shortened(r.raw, 2000), Why: out.Refusal.Detail}}
+	out.Changes = []lead.Change{{Field: recordField, From: r.raw, Why: out.Refusal.Detail}}
 	t.odd.refused(r, out.Refusal)
 	return out, true, nil
 }

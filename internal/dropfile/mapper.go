@@ -16,7 +16,8 @@ import (
 type mapper struct {
 	mapped  []Mapped
 	options Options
-	dates   map[string]lead.DateOrder // that the sample shows, by field
+	dated   []dateColumn
+	dates   map[string]lead.DateOrder // that the dates show which were seen, by field
 	rules   lead.Rules
 
 	fill     canonical
@@ -26,7 +27,11 @@ type mapper struct {
 	made     []making
 	yields   bool // alt_phone's number is called where phone_number is empty
 	mujer    bool // in the gender's column M stands for mujer
-	ours     bool // the file is one of our own rejects
+
+	// Of our own rejects:
+	ours   bool
+	own    []bool // which columns are not the vendor's
+	reason int    // the column of the reason, from 0
 }
 
 // newMapper finds out which column holds what. names are the headers as they
@@ -38,6 +43,9 @@ func newMapper(headers, names []string, sample [][]string, o Options) (*mapper, 
 		if !slices.Contains(lead.Fields(), field) {
 			return nil, fmt.Errorf("columns: %q is no field of a lead", field)
 		}
+	}
+	if slices.Contains(headers, ownColumn) {
+		sample = allUnguarded(sample)
 	}
 	c := newColumns(headers, names, sample, o.Region)
 	configured := o.Extras.columns()
@@ -55,7 +63,12 @@ func newMapper(headers, names []string, sample [][]string, o Options) (*mapper, 
 	if err := c.findTemplates(o.Made, made); err != nil {
 		return nil, err
 	}
-	m := &mapper{mapped: c.mapped(), rules: c.rules, made: made, fullName: -1, ours: slices.Contains(c.headers, ownColumn)}
+	m := &mapper{mapped: c.mapped(), rules: c.rules, made: made, fullName: -1}
+	m.reason = slices.Index(c.headers, ownColumn)
+	m.ours = m.reason >= 0
+	for _, h := range c.headers {
+		m.own = append(m.own, slices.Contains(ownColumns, h))
+	}
 	m.options = o
 	for _, mk := range made {
 		for _, at := range mk.first {
@@ -72,8 +85,11 @@ func newMapper(headers, names []string, sample [][]string, o Options) (*mapper, 
 	}
 	m.fill = newCanonical(c.of)
 	m.extras = newExtras(o.Extras, c.of)
-	m.dates, m.mujer = c.dates(), c.saysMujer()
 	m.yields = c.isGuessed("phone_number") && c.isGuessed("alt_phone")
+	m.dated, m.dates, m.mujer = m.dateColumns(c.of), map[string]lead.DateOrder{}, c.saysMujer()
+	for _, cells := range sample {
+		m.seeDates(cells)
+	}
 	return m, nil
 }
 
@@ -81,19 +97,6 @@ func newMapper(headers, names []string, sample [][]string, o Options) (*mapper, 
 func (c *columns) isGuessed(field string) bool {
 	_, mapped := c.of[field]
 	return mapped && c.why[field].By != ByFeed
-}
-
-// dates are the orders of the date columns, as the sample shows them.
-func (c *columns) dates() map[string]lead.DateOrder {
-	orders := map[string]lead.DateOrder{}
-	for _, field := range []string{"date_of_birth", callbackAt} {
-		if at, ok := c.of[field]; ok {
-			var values []string
-			c.cells(at, func(cell string) { values = append(values, cell) })
-			orders[field] = lead.OrderOf(values)
-		}
-	}
-	return orders
 }
 
 // saysMujer tells a column of genders where H and M stand for hombre and mujer.
@@ -112,15 +115,12 @@ func (c *columns) saysMujer() bool {
 func (m *mapper) lead(rows []importer.Row) error {
 	m.fill.reset()
 	for i := range rows {
-		if rows[i].Refusal != nil {
-			continue
+		if m.ours && rows[i].Refusal == nil {
+			m.restore(&rows[i])
 		}
-		if m.ours {
-			for j, cell := range rows[i].Cells {
-				rows[i].Cells[j] = unguarded(cell)
-			}
+		if rows[i].Refusal == nil {
+			m.fill.add(rows[i].Cells)
 		}
-		m.fill.add(rows[i].Cells)
 	}
 	if len(m.fill.rows) == 1 {
 		return nil // the header alone
@@ -150,11 +150,14 @@ func (m *mapper) complete(row *importer.Row) {
 		l.PhoneNumber, l.AltPhone = l.AltPhone, ""
 		row.Changes = append(row.Changes, lead.Change{Field: "phone_number", To: l.PhoneNumber, Why: "the number of alt_phone: there is no other"})
 	}
-	if m.mujer && strings.EqualFold(strings.TrimSpace(l.Gender), "M") {
-		l.Gender = "mujer"
+	if from := strings.TrimSpace(l.Gender); m.mujer && strings.EqualFold(from, "M") {
+		l.Gender = "F"
+		row.Changes = append(row.Changes, lead.Change{Field: "gender", From: from, To: "F", Why: "M stands for mujer, as H does for hombre"})
 	}
 	if m.fullName >= 0 {
-		m.rules.SplitName(row.Cells[m.fullName], l)
+		if split, done := m.rules.SplitName(row.Cells[m.fullName], l); done {
+			row.Changes = append(row.Changes, split)
+		}
 	}
 	for _, templates := range []bool{false, true} { // which may name the others
 		for i := range m.made {
@@ -183,14 +186,4 @@ func (m *mapper) make(mk *making, l *lead.Lead, cells []string) {
 		}
 		l.Extras.Custom[label] = text
 	}
-}
-
-// unguarded takes away the apostrophe that our rejects put before a cell which
-// a spreadsheet would take for a formula.
-func unguarded(cell string) string {
-	rest, ok := strings.CutPrefix(cell, "'")
-	if bare := strings.TrimLeft(rest, "'"); ok && bare != "" && strings.ContainsRune("=+-@\t\r", rune(bare[0])) {
-		return rest
-	}
-	return cell
 }

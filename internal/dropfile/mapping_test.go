@@ -1,8 +1,11 @@
 package dropfile_test
 
 import (
+	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 
@@ -87,6 +90,15 @@ func TestContentNeverOverrulesAName(t *testing.T) {
 	require.Equal(t, "alt_phone phone_number", fields(t, "Phone,Telephone\n,3055550102\n", dropfile.Options{Region: "US"}), "nothing stands in the other one")
 }
 
+func TestTheOnlyColumnOfPhoneNumbersMayHaveDamagedOnes(t *testing.T) {
+	t.Parallel()
+	const file = "John,3055550101,%s\nMary,2.17E+09,b\nAnn,305-555-0103,c\n"
+	require.Equal(t, "first_name phone_number -", fields(t, fmt.Sprintf(file, "a"), dropfile.Options{Region: "US"}))
+	_, err := dropfile.Open(strings.NewReader(fmt.Sprintf(file, "(305) 555-0104")), dropfile.Options{Region: "US"})
+	require.ErrorContains(t, err, `no column is known to be the phone_number`)
+	require.ErrorContains(t, err, `"column 2" (such as 30########), "column 3" (such as (30#) ###-####)`)
+}
+
 func TestTwoLikelyPhoneColumnsAreShownMasked(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]string{
@@ -147,45 +159,96 @@ func TestFullNamesFillTheNames(t *testing.T) {
 	rows := readAll(t, "Name,Phone\n\"Public, Mr. John\",3055550101\nSeñora Ana Ruiz,3055550102\n", dropfile.Options{Region: "US"})
 	require.Equal(t, lead.Lead{Title: "Mr.", FirstName: "John", LastName: "Public", PhoneNumber: "3055550101"}, rows[0].Lead)
 	require.Equal(t, lead.Lead{Title: "Señora", FirstName: "Ana", LastName: "Ruiz", PhoneNumber: "3055550102"}, rows[1].Lead)
+	require.Equal(t, []lead.Change{{Field: "full_name", From: "Public, Mr. John", To: "Mr. | John | Public", Why: "split into title, first_name, last_name"}}, rows[0].Changes)
 }
 
 func TestMStandsForMujerWhereHStandsForHombre(t *testing.T) {
 	t.Parallel()
 	rows := readAll(t, "Teléfono,Sexo\n3055550101,M\n3055550102,H\n", dropfile.Options{Region: "US"})
-	require.Equal(t, "mujer", rows[0].Lead.Gender)
+	require.Equal(t, "F", rows[0].Lead.Gender)
+	require.Equal(t, []lead.Change{{Field: "gender", From: "M", To: "F", Why: "M stands for mujer, as H does for hombre"}}, rows[0].Changes)
 	require.Equal(t, "H", rows[1].Lead.Gender)
 	rows = readAll(t, "Téléphone,Sexe\n3055550101,M\n3055550102,F\n", dropfile.Options{Region: "US"})
 	require.Equal(t, "M", rows[0].Lead.Gender)
 }
 
-func TestTheFirstRowsShowHowDatesAreWritten(t *testing.T) {
+func TestTheWholeFileShowsHowDatesAreWritten(t *testing.T) {
 	t.Parallel()
-	r := open(t, "Phone,DOB\n1,03/04/1980\n2,25/04/1980\n", dropfile.Options{})
-	require.Equal(t, map[string]lead.DateOrder{"date_of_birth": lead.DayFirst}, r.Dates())
+	dates := func(r io.Reader, o dropfile.Options) lead.DateOrder {
+		d, err := dropfile.Open(r, o)
+		require.NoError(t, err)
+		row, err := d.Next()
+		require.NoError(t, err, "the file is read from its beginning")
+		require.Equal(t, 1, row.Record)
+		return d.Dates()["date_of_birth"]
+	}
+	const head, either, day, month = "Phone,DOB\n", "3055550101,03/04/1980\n", "3055550102,25/04/1980\n", "3055550103,04/25/1980\n"
+	far := head + strings.Repeat(either, 50_000) + day
+	for file, want := range map[string]lead.DateOrder{
+		head + either:                  "",
+		head + either + day:            lead.DayFirst,
+		head + month + either:          lead.MonthFirst,
+		head + month + either + day:    lead.MixedOrder,
+		far:                            lead.DayFirst,
+		head + month + far[len(head):]: lead.MixedOrder,
+	} {
+		require.Equal(t, want, dates(strings.NewReader(file), dropfile.Options{}), len(file))
+	}
+	require.Empty(t, dates(iotest.OneByteReader(strings.NewReader(far)), dropfile.Options{}), "a stream is read once")
+	require.Empty(t, dates(strings.NewReader(far), dropfile.Options{DateOrder: lead.MonthFirst}), "the feed says it")
+	made := map[string]dropfile.Made{"date_of_birth": {Template: "{{.D}}/{{.M}}/{{.Y}}"}}
+	require.Equal(t, lead.DayFirst, dates(strings.NewReader("Phone,D,M,Y\n3055550101,25,4,1980\n"), dropfile.Options{Made: made}))
 }
 
 func TestChangedHeadersAreTold(t *testing.T) {
 	t.Parallel()
+	const two = "\nAnn,3055550101\nBo,3055550102\nCy,3055550103\n"
 	for _, c := range []struct {
 		before, now, what string
 		lost              bool
 	}{
-		{"First,Phone", "First,Phone", "", false},
-		{"First,Phone", "PHONE,first ", "", false},
-		{"First,Phone,Company", "First,Phone", `"Company" is gone`, false},
-		{"First,Phone", "First,Phone,Shoe Size", `"Shoe Size" is new`, false},
-		{"First,Phone,City", "First,Phone", `"City" is gone`, true},
-		{"First,Phone", "First,Telephone", `"Phone" is gone, "Telephone" is new`, true},
-		{"First,Zip,Zip,Phone", "First,Zip,Phone", `"Zip" is gone`, true},
-		{"First,Reach", "First,Phone", `"Reach" is gone, "Phone" is new`, true}, // by its content, one must think
-		{"First,Fax,Reach", "First,Phone,Reach", `"Fax" is gone, "Phone" is new`, false},
-		{"First,Phone,City", "First,Phone,import_line,import_outcome,import_reason,import_note", "", false},
+		{"First,Phone\n", "First,Phone\n", "", false},
+		{"First,Phone\n", "PHONE,first \n", "", false},
+		{"First,Phone,Company\n", "First,Phone\n", `"Company" is gone`, false},
+		{"First,Phone\n", "First,Phone,Shoe Size,Email\n", `"Shoe Size", "Email" (email) are new`, false},
+		{"First,Phone,City\n", "First,Phone\n", `"City" (city) is gone`, true},
+		// Another usual name for the same.
+		{"First,Phone\n", "First,Telephone\n", `"Phone" (phone_number) is gone, "Telephone" (phone_number) is new`, false},
+		{"First,Last,Phone\n", "Full Name,Phone\n", `"First" (first_name), "Last" (last_name) are gone, "Full Name" (full_name) is new`, false},
+		{"Full Name,Phone\n", "First,Last,Phone\n", `"Full Name" (full_name) is gone, "First" (first_name), "Last" (last_name) are new`, false},
+		{"Full Name,Phone\n", "First,Phone\n", `"Full Name" (full_name) is gone, "First" (first_name) is new`, true},
+		// A column that was something else before, or was not used, takes its place.
+		{"Phone,Mobile\n", "Mobile,City\n", `"Phone" (phone_number) is gone, "City" (city) is new`, true},
+		{"Zip,Postal Code,Phone\n", "Zip,Phone\n", `"Postal Code" (postal_code) is gone`, true},
+		{"First,Zip,Zip,Phone\n", "First,Zip,Phone\n", `"Zip" is gone`, false},
+		// Known by its content.
+		{"First,Reach" + two, "First,Phone\n", `"Reach" (phone_number) is gone, "Phone" (phone_number) is new`, false},
+		{"First,Phone\n", "First,Reach" + two, `"Phone" (phone_number) is gone, "Reach" (phone_number) is new`, true},
+		{"First,Reach" + two, "First,Reach" + two, "", false},
+		{"who,Reach,Phone" + strings.ReplaceAll(two, ",3", ",a@b.cc,3"), "who,Phone" + two, `"Reach" (email) is gone`, true},
+		// No header.
+		{two[1:], two[1:], "", false},
+		{two[1:], "First,Phone" + two, "there is a header, and was none", false},
+		{two[1:], "Phone" + "\n3055550101\n", "there is a header, and was none", true},
+		{"First,Phone" + two, two[1:], "there is no header any more", true},
+		{two[1:], strings.ReplaceAll(two[1:], ",3", ",x,3"), "there are 3 columns in place of 2", false},
+		{strings.ReplaceAll(two[1:], ",3", ",a@b.cc,3"), two[1:], "there are 2 columns in place of 3", true},
+		// People's data is not told.
+		{"First,Phone,ann@example.com\n", "First,Phone\n", "the columns are others", false},
+		// Our rejects.
+		{"First,Phone,City\n", "First,Phone,import_line,import_outcome,import_reason,import_note\n", "", false},
 	} {
 		o := dropfile.Options{Region: "US"}
-		what, lost := open(t, c.now+"\n", o).Changed(strings.Split(c.before, ","))
+		before := open(t, c.before, o)
+		what, lost := open(t, c.now, o).Changed(before.Header(), before.Fields())
 		require.Equal(t, c.what, what, c.before)
-		require.Equal(t, c.lost, lost, c.before)
+		require.Equal(t, c.lost, lost, "%s %s", c.before, c.now)
 	}
+	// What the feed makes needs no column, and what it names was found.
+	what, lost := open(t, "First,Phone\n", dropfile.Options{Made: map[string]dropfile.Made{"city": {Value: "Miami"}}}).
+		Changed([]string{"First", "Phone", "City", "Color"}, []string{"first_name", "phone_number", "city", "custom_fields.color"})
+	require.Equal(t, `"City" (city), "Color" (custom_fields.color) are gone`, what)
+	require.False(t, lost)
 }
 
 func FuzzMapping(f *testing.F) {
@@ -212,7 +275,7 @@ func FuzzMapping(f *testing.F) {
 			}
 		}
 		require.True(t, seen["phone_number"])
-		what, lost := r.Changed(r.Header())
+		what, lost := r.Changed(r.Header(), r.Fields())
 		require.Empty(t, what)
 		require.False(t, lost)
 		for {

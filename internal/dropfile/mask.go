@@ -5,9 +5,9 @@ import "unicode"
 // maxMasked bounds, in characters, what is shown of a cell.
 const maxMasked = 30
 
-// mask shows what a cell is like without telling whose it is: the first letter
+// Mask shows what a cell is like without telling whose it is: the first letter
 // of each word and the first two digits.
-func mask(cell string) string {
+func Mask(cell string) string {
 	var out []rune
 	digits, inWord := 0, false
 	for _, c := range cell {

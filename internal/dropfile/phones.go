@@ -65,8 +65,8 @@ func (c *columns) takePhone() error {
 		}
 	}
 	if len(equal) > 1 {
-		// A column in which nothing stands is no rival to one with numbers.
-		used := slices.DeleteFunc(slices.Clone(equal), func(at int) bool { return c.filled(at) == 0 })
+		// A column in which no number stands is no rival to one with numbers.
+		used := slices.DeleteFunc(slices.Clone(equal), func(at int) bool { return c.count(at, hasNumber) == 0 })
 		if len(used) != 1 || c.share(used[0], "phone_number") < sure {
 			return c.holdPhone(equal)
 		}
@@ -90,6 +90,9 @@ func (c *columns) takePhoneByContent(others []phoneColumn) error {
 			found = append(found, at)
 		}
 	}
+	if len(found) == 0 {
+		found = c.onlyPhones()
+	}
 	switch {
 	case len(found) == 0:
 		var named []int
@@ -106,6 +109,26 @@ func (c *columns) takePhoneByContent(others []phoneColumn) error {
 		c.take("alt_phone", found[1], ByContent, c.share(found[1], "phone_number")-sure/20)
 	}
 	return nil
+}
+
+// onlyPhones finds the column of which at least half looks like phone numbers,
+// when hardly anything in the others does: damaged numbers are many in some
+// files.
+func (c *columns) onlyPhones() []int {
+	const half, hardly = 50, 10
+	var found []int
+	for at := range c.headers {
+		if share := c.share(at, "phone_number"); c.isNameless(at) && share > hardly {
+			if share < half {
+				return nil
+			}
+			found = append(found, at)
+		}
+	}
+	if len(found) > 1 {
+		return nil
+	}
+	return found
 }
 
 // areSiblings tells columns whose names differ by one digit only.
@@ -130,10 +153,12 @@ func withoutDigits(name string) string {
 }
 
 func (c *columns) holdPhone(candidates []int) error {
-	hold := &HoldError{Field: "phone_number", Headers: c.shown()}
+	hold := &HoldError{Field: "phone_number", Headers: c.shown(), Samples: map[string]string{}}
+	for at, h := range c.headers {
+		hold.Samples[h] = c.example(at)
+	}
 	for _, at := range candidates {
 		hold.Candidates = append(hold.Candidates, c.headers[at])
-		hold.Samples = append(hold.Samples, c.example(at))
 	}
 	return hold
 }

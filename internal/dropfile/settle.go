@@ -160,10 +160,10 @@ func (t *Table) join(r *record) (Record, bool) {
 
 func (t *Table) refusal(r *record) *lead.Refusal {
 	if r.flaw > literal {
-		return &lead.Refusal{Reason: RowQuotes, Detail: "a quotation mark stands within a field or is never closed"}
+		return &lead.Refusal{Reason: lead.RowQuotes, Detail: "a quotation mark stands within a field or is never closed"}
 	}
 	return &lead.Refusal{
-		Reason: RowFields,
+		Reason: lead.RowFields,
 		Detail: fmt.Sprintf("the record has %d fields, the table has %d, and it cannot be told which is which", filled(r.cells), t.shape.fields),
 	}
 }

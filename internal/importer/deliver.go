@@ -211,7 +211,7 @@ func (d *delivery) record(ctx context.Context) error {
 		return err
 	}
 	defer reader.Close()
-	d.fed.Header = reader.Header()
+	d.fed.Header, d.fed.Fields = reader.Header(), reader.Fields()
 	d.in.Rules.Dates = reader.Dates()
 	if err := d.checkHeader(ctx, reader); err != nil {
 		return err

@@ -6,9 +6,9 @@ import (
 )
 
 // checkHeader tells that a drop's columns are others than those of the feed's
-// last drop, before any of its rows is recorded. A drop that lacks a column
-// which was used is held, unless a person or the feed's configuration says
-// otherwise.
+// last drop, before any of its rows is recorded. A drop in which something is
+// missing that was read then is held, unless a person or the feed's
+// configuration says otherwise.
 func (d *delivery) checkHeader(ctx context.Context, reader Reader) error {
 	if d.fed.Recorded > 0 || d.NewHeader {
 		return nil
@@ -21,14 +21,14 @@ func (d *delivery) checkHeader(ctx context.Context, reader Reader) error {
 	if err != nil || last.ID == 0 {
 		return err
 	}
-	what, lost := reader.Changed(last.Header)
+	what, lost := reader.Changed(last.Header, last.Fields)
 	switch {
 	case what == "":
 	case lost && d.run.feed.OnHeaderChange == "stop":
-		return &HoldError{Why: fmt.Sprintf("the header has changed since drop %d of this feed, and a column that was used is gone: %s; "+
-			"when the columns are read rightly (see importer check), import the file with --new-header", last.ID, what)}
+		return &HoldError{Why: fmt.Sprintf("a column that was used in the feed's last drop, %d (%s), is missing: %s; "+
+			"look with importer check how the columns are read now, and import the file with --new-header if that is right", last.ID, last.Name, what)}
 	default:
-		d.Log.Warn("the header has changed since the feed's last drop", "drop", d.drop.ID, "last", last.ID, "change", what)
+		d.Log.Warn("the columns are others than in the feed's last drop", "file", d.drop.Name, "last", last.Name, "change", what)
 	}
 	return nil
 }

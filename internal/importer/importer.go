@@ -64,13 +64,14 @@ type Incoming struct {
 type Reader interface {
 	Rows
 	Header() []string // the vendor's names of the columns
+	Fields() []string // what each column is read as, empty for one that is not used
 	// Dates are the orders in which the drop's columns write dates, by field,
-	// as its first rows show.
+	// as its rows show.
 	Dates() map[string]lead.DateOrder
 	// Changed compares the drop's columns with those of an earlier one of its
-	// feed: a sentence without its end, empty when they are the same, and
-	// whether a column is gone that was used.
-	Changed(header []string) (what string, lost bool)
+	// feed, whose columns were read as fields: a sentence without its end, empty
+	// when they are the same, and whether what was read then is missing now.
+	Changed(header, fields []string) (what string, lost bool)
 	Outside() Outside // after io.EOF: lines that held no record
 	io.Closer
 }

@@ -232,12 +232,14 @@ func (r *rows) Next() (importer.Row, error) {
 	}, nil
 }
 func (r *rows) Header() []string { return []string{"phone"} }
+func (r *rows) Fields() []string { return []string{"phone_number"} }
+
 func (r *rows) Outside() importer.Outside { return importer.Outside{} }
 
 func (r *rows) Dates() map[string]lead.DateOrder { return nil }
 
 // Changed finds an earlier header lost when this one has not its first column.
-func (r *rows) Changed(header []string) (string, bool) {
+func (r *rows) Changed(header, _ []string) (string, bool) {
 	if len(header) == 0 || header[0] == "phone" {
 		return "", false
 	}

@@ -66,7 +66,7 @@ type Drops interface {
 // Claims records rows and who holds which lead's identity.
 type Claims interface {
 	// Record writes the rows and their claims in one transaction. first is
-	// the number of records recorded before (0: the drop's header is kept);
+	// the number of records recorded before (0: the drop's header and fields are kept);
 	// ErrLeaseLost is returned when the ledger disagrees. last tells that the
 	// file ends with these rows. A claim older than window is taken over; window 0
 	// is for ever.

@@ -117,7 +117,8 @@ type Drop struct {
 	Name      string // the file's name, for people
 	SHA256    [32]byte
 	Bytes     int64
-	Header    []string // the vendor's names of the columns
+	Header    []string // the vendor's names of the columns; none where the file has none
+	Fields    []string // what each column was read as, empty for one that was not used
 	State     DropState
 	Recorded  int     // records that are in the ledger
 	Complete  bool    // the whole file is recorded

@@ -113,6 +113,7 @@ type RunInfo struct {
 	Kind     string
 	Started  time.Time
 	Finished time.Time // zero: it is still going, or it was killed
+	Going    bool      // it may still be at work: somebody works on a drop of its feed, or it has not begun one
 	Calls    int
 	Seconds  float64
 	Error    string
@@ -129,6 +130,7 @@ type Reject struct {
 	Record  int
 	Line    int
 	Cells   []string // as the vendor sent them
+	Text    string   // of the whole record, where it had to be repaired or could not be read
 	Outcome Outcome
 	Reason  Reason
 	Note    string

@@ -28,10 +28,9 @@ type Rules struct {
 
 // Clean returns the lead as it would be posted: nothing is left in it that the
 // dialer would change on arrival. Every difference to what the vendor sent is
-// a Change, at most one a field, except for blanks around a value, the
-// punctuation of a phone number, and the phone codes and list that are filled
-// in. Cleaning a cleaned lead changes nothing. A refused lead comes back as it
-// was.
+// a Change, at most one a field, except for blanks around a value, and for the
+// phone codes and list that are filled in. Cleaning a cleaned lead changes
+// nothing. A refused lead comes back as it was.
 func (r Rules) Clean(in Lead) (Lead, []Change, *Refusal) {
 	out := in
 	var changes changes
@@ -51,7 +50,7 @@ func (r Rules) Clean(in Lead) (Lead, []Change, *Refusal) {
 		to, why := c.clean(r, &out, from)
 		if calmer := r.calm(c.name, to); calmer != to {
 			to, _ = c.clean(r, &out, calmer) // small letters may be stored otherwise
-			why = strings.TrimPrefix(why+"; "+whyCalmed, "; ")
+			why = joinWhys(why, whyCalmed)
 		}
 		*value = to
 		if to != from {
@@ -85,11 +84,16 @@ func (r Rules) cleanList(l *Lead) *Refusal {
 	if id == "" {
 		id = r.ListID
 	}
-	if _, err := strconv.ParseInt(id, 10, 64); err != nil || !allDigits(id) || len(id) < 3 || id[0] == '0' {
+	if !isList(id) {
 		return refuse(ListIDInvalid)
 	}
 	l.ListID = id
 	return nil
+}
+
+func isList(id string) bool {
+	_, err := strconv.ParseInt(id, 10, 64)
+	return err == nil && allDigits(id) && len(id) >= 3 && id[0] != '0'
 }
 
 // changes collects what cleaning did.

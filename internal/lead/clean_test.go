@@ -27,7 +27,7 @@ var lengths = map[string]int{
 	"title": 4, "first_name": 30, "middle_initial": 1, "last_name": 30, "address1": 100, "address2": 100,
 	"address3": 100, "city": 50, "state": 2, "province": 50, "postal_code": 10, "country_code": 3,
 	"gender": 1, "date_of_birth": 10, "alt_phone": 12, "email": 70, "security_phrase": 100,
-	"comments": 255, "rank": 5, "owner": 20,
+	"comments": 255, "rank": 5, "owner": 20, "entry_list_id": 19,
 }
 
 // field returns a pointer to the field that add_lead knows by name.
@@ -121,7 +121,12 @@ func TestEachFieldIsMadeFitForTheDialer(t *testing.T) {
 		{latin, "postal_code", "8014-1234", "08014-1234", false},
 		{latin, "postal_code", "SW1A 1AA", "SW1A 1AA", true},
 		{latin, "postal_code", "z:33101", "33101", false},
-		{german, "postal_code", "8014", "8014", true},
+		{german, "postal_code", "8014", "8014", true}, // of a number in America
+		{latin, "postal_code", "601", "00601", false},
+		{latin, "postal_code", "8014.0", "08014", false},
+		{latin, "postal_code", "33101.00", "33101", false},
+		{latin, "postal_code", "33101.5", "33101 5", false},
+		{latin, "postal_code", "12", "12", true},
 		{latin, "country_code", "us", "US", false},
 		{latin, "country_code", "USA", "USA", true},
 		{latin, "country_code", "United States", "USA", false},
@@ -150,6 +155,8 @@ func TestEachFieldIsMadeFitForTheDialer(t *testing.T) {
 		{latin, "date_of_birth", "1980 Dec 31", "1980-12-31", false},
 		{latin, "date_of_birth", "31 Smith 1980", "", false},
 		{latin, "date_of_birth", "0000-00-00", "", false},
+		{german, "last_name", "Müller-Öz", "Mueller-Oez", false},
+		{latin, "last_name", "Müller", "Muller", false},
 		{german, "date_of_birth", "05.06.1980", "1980-06-05", false},
 		{german, "date_of_birth", "05/06/1980", "1980-06-05", false},
 		{latin, "email", "joe.o'neil_1@mail.example.com", "joe.o'neil_1@mail.example.com", true},
@@ -164,6 +171,8 @@ func TestEachFieldIsMadeFitForTheDialer(t *testing.T) {
 		{latin, "rank", "123456", "32767", false},
 		{latin, "rank", "99999999999999999999", "32767", false},
 		{latin, "owner", "team a", "team a", true},
+		{latin, "entry_list_id", "205", "205", true},
+		{latin, "entry_list_id", "12", "", false},
 	} {
 		in := valid()
 		*field(t, &in, c.field) = c.from
@@ -244,8 +253,8 @@ func requireClean(t require.TestingT, r lead.Rules, in lead.Lead) {
 	}
 	for _, name := range lead.Fields() {
 		switch name {
-		case "phone_code", "phone_number", "alt_phone", "list_id":
-			continue // filled in and written as digits without a note
+		case "phone_code", "list_id":
+			continue // filled in without a note
 		}
 		changed := strings.TrimSpace(*field(t, &in, name)) != *field(t, &out, name)
 		require.Equal(t, changed, seen[name], name)

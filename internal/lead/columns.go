@@ -30,6 +30,7 @@ var columns = []column{
 	{"comments", text(255, &anySigns)},
 	{"rank", rank},
 	{"owner", text(20, &addressSigns)},
+	{"entry_list_id", entryList},
 }
 
 // Fields lists the names of a lead's fields, in the order of the struct.
@@ -39,6 +40,7 @@ func Fields() []string {
 		"title", "first_name", "middle_initial", "last_name",
 		"address1", "address2", "address3", "city", "state", "province", "postal_code", "country_code",
 		"gender", "date_of_birth", "alt_phone", "email", "security_phrase", "comments", "rank", "owner",
+		"entry_list_id",
 	}
 }
 

@@ -21,28 +21,41 @@ const (
 	MixedOrder DateOrder = "mixed"
 )
 
-// OrderOf returns the order that a column's values show, empty when every one
-// of them could be read either way.
-func OrderOf(values []string) DateOrder {
-	day, month := false, false
-	for _, v := range values {
-		d, ok := parseDate(v)
-		if !ok || d.month > 0 || d.digits[0] > 2 {
-			continue
-		}
-		day = day || d.n[0] > 12 && d.n[1] <= 12
-		month = month || d.n[1] > 12 && d.n[0] <= 12
+// With returns the order that a column's dates show when value is one of them;
+// empty as long as every one of them could be read either way.
+func (o DateOrder) With(value string) DateOrder {
+	if o == MixedOrder || !mayShowOrder(value) {
+		return o
 	}
+	d, ok := parseDate(value)
+	if !ok || d.month > 0 || d.digits[0] > 2 {
+		return o
+	}
+	shown := o
 	switch {
-	case day && month:
-		return MixedOrder
-	case day:
-		return DayFirst
-	case month:
-		return MonthFirst
-	default:
-		return ""
+	case isDay(d.n[0]) && d.n[1] <= 12:
+		shown = DayFirst
+	case isDay(d.n[1]) && d.n[0] <= 12:
+		shown = MonthFirst
 	}
+	if o != "" && shown != o {
+		return MixedOrder
+	}
+	return shown
+}
+
+// isDay tells a number that can be a day, and no month.
+func isDay(n int) bool { return n > 12 && n <= 31 }
+
+// mayShowOrder tells quickly what does not begin with one or two digits and
+// another sign.
+func mayShowOrder(value string) bool {
+	value = strings.TrimSpace(value)
+	n := 0
+	for n < len(value) && isDigit(rune(value[n])) {
+		n++
+	}
+	return n > 0 && n < 3 && n < len(value)
 }
 
 // regionOrders are the orders that are beyond doubt where people live.
@@ -212,8 +225,9 @@ func (r Rules) order(field string, d written) (order DateOrder, why string) {
 		order = DayFirst
 	default:
 		if order = regionOrders[r.Region]; order == "" {
-			return "", noOrder
+			return "", noOrder + ", and no date of the column shows how it is written"
 		}
+		return order, whys[order] + ", as is usual in " + r.Region
 	}
 	return order, whys[order]
 }

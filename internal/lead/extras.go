@@ -107,9 +107,7 @@ func (r Rules) cleanAltPhones(l *Lead, c *changes) []AltPhone {
 			continue
 		}
 		known[n.national] = true
-		if len(found.whys) > 0 {
-			c.add(field, from, n.national, strings.Join(found.whys, "; "))
-		}
+		c.addNumber(field, from, n, found.whys)
 		// The note is the feed's word for the number, not the vendor's text.
 		note, _ := r.fit(strings.TrimSpace(alt.Note), &noteSigns, maxAltNote)
 		out = append(out, AltPhone{Code: n.code, Number: n.national, Note: note})

@@ -49,7 +49,9 @@ func TestFurtherNumbersAreReadAsPhoneNumbers(t *testing.T) {
 		told = append(told, c.Field+": "+c.Why)
 	}
 	require.Equal(t, []string{
+		"alt_phones[0]: written as digits alone",
 		"alt_phones[2]: dropped: the phone number has too few digits for its country",
+		"alt_phones[3]: written as digits alone, country code and trunk prefix apart",
 		"alt_phones[4]: dropped: the lead has this number already",
 		"alt_phones[5]: dropped: the lead has this number already",
 		"alt_phones[6]: dropped: the lead has this number already",

@@ -31,6 +31,7 @@ type Lead struct {
 	Comments       string `csv:"comments" json:"comments,omitempty"`
 	Rank           string `csv:"rank" json:"rank,omitempty"`
 	Owner          string `csv:"owner" json:"owner,omitempty"`
+	EntryListID    string `csv:"entry_list_id" json:"entry_list_id,omitempty"`
 
 	// Extras is nil when the lead brings none. It is never changed in place:
 	// copies of a lead share it.
@@ -128,6 +129,8 @@ func (l *Lead) field(name string) *string {
 		return &l.Rank
 	case "owner":
 		return &l.Owner
+	case "entry_list_id":
+		return &l.EntryListID
 	default:
 		return nil
 	}

@@ -37,29 +37,45 @@ func TestFullNamesAreSplit(t *testing.T) {
 		{mx, "Juan de la Fuente", "", "Juan", "", "de la Fuente"},
 	} {
 		var l lead.Lead
-		c.rules.SplitName(c.full, &l)
+		split, done := c.rules.SplitName(c.full, &l)
 		require.Equal(t, lead.Lead{Title: c.title, FirstName: c.first, MiddleInitial: c.middle, LastName: c.last}, l, c.full)
+		require.Equal(t, c.first != "" && c.first != c.full, done)
+		if done {
+			require.Equal(t, "full_name", split.Field)
+			require.Equal(t, c.full, split.From)
+			require.Contains(t, split.To, c.last)
+		}
 	}
 	l := lead.Lead{Title: "Ms", FirstName: " "}
-	us.SplitName("Mr John Public", &l)
+	split, done := us.SplitName(" Mr John Public", &l)
+	require.True(t, done)
+	require.Equal(t, lead.Change{Field: "full_name", From: "Mr John Public", To: "John | Public", Why: "split into first_name, last_name"}, split)
 	require.Equal(t, lead.Lead{Title: "Ms", FirstName: "John", LastName: "Public"}, l, "only what is empty is filled")
 }
 
 func TestDatesAreReadAsTheirColumnShows(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, lead.DayFirst, lead.OrderOf([]string{"", "03/04/1980", "25/04/1980", "1980-12-25"}))
-	require.Equal(t, lead.MonthFirst, lead.OrderOf([]string{"03/04/1980", "04/25/1980 00:00", "x"}))
-	require.Equal(t, lead.MixedOrder, lead.OrderOf([]string{"25/04/1980", "04/25/1980"}))
-	require.Empty(t, lead.OrderOf([]string{"03/04/1980", "1980-12-25", "25 Apr 1980", "99/99/1980"}))
+	for want, dates := range map[lead.DateOrder][]string{
+		lead.DayFirst:   {"", "03/04/1980", " 25/04/1980", "1980-12-25", "5/6/1980"},
+		lead.MonthFirst: {"03/04/1980", "04/25/1980 00:00", "x"},
+		lead.MixedOrder: {"25/04/1980", "04/25/1980", "25/04/1980"},
+		"":              {"03/04/1980", "1980-12-25", "25 Apr 1980", "99/99/1980", "80/03/04", "12", "305"},
+	} {
+		shown := lead.DateOrder("")
+		for _, date := range dates {
+			shown = shown.With(date)
+		}
+		require.Equal(t, want, shown, dates)
+	}
 
 	for _, c := range []struct {
 		region           string
 		said, shown      lead.DateOrder
 		date, want, note string
 	}{
-		{"US", "", "", "03/04/1980", "1980-03-04", "read as month, day, year"},
-		{"GB", "", "", "03/04/1980", "1980-04-03", "read as day, month, year"},
-		{"CA", "", "", "03/04/1980", "", "dropped: day and month could be exchanged"},
+		{"US", "", "", "03/04/1980", "1980-03-04", "read as month, day, year, as is usual in US"},
+		{"GB", "", "", "03/04/1980", "1980-04-03", "read as day, month, year, as is usual in GB"},
+		{"CA", "", "", "03/04/1980", "", "dropped: day and month could be exchanged, and no date of the column shows how it is written"},
 		{"US", "", lead.DayFirst, "03/04/1980", "1980-04-03", "read as day, month, year, as other dates of the column can only be read"},
 		{"GB", "", lead.MonthFirst, "03.04.1980", "1980-03-04", "read as month, day, year, as other dates of the column can only be read"},
 		{"US", "", lead.MixedOrder, "03/04/1980", "", "dropped: day and month could be exchanged, and the column has dates of both kinds"},
@@ -68,7 +84,7 @@ func TestDatesAreReadAsTheirColumnShows(t *testing.T) {
 		{"CA", lead.YearFirst, "", "80/03/04", "1980-03-04", "written as YYYY-MM-DD"},
 	} {
 		rules := lead.Rules{Region: c.region, ListID: "101", DateOrder: c.said, Dates: map[string]lead.DateOrder{"date_of_birth": c.shown}}
-		out, changes, refused := rules.Clean(lead.Lead{PhoneNumber: "+13055550123", DateOfBirth: c.date})
+		out, changes, refused := rules.Clean(lead.Lead{PhoneCode: "1", PhoneNumber: "3055550123", DateOfBirth: c.date})
 		require.Nil(t, refused)
 		require.Equal(t, c.want, out.DateOfBirth, "%+v", c)
 		require.Equal(t, []lead.Change{{Field: "date_of_birth", From: c.date, To: c.want, Why: c.note}}, changes)

@@ -29,19 +29,30 @@ func (r Rules) hasTwoLastNames() bool { return twoLastNames[strings.ToLower(r.Re
 func bare(word string) string { return strings.ToLower(strings.Trim(word, ".,")) }
 
 // SplitName parts a full name (Mr. John Q. Public Jr., or Public, John) among
-// the lead's empty fields for it. Where a name ends and the next begins cannot
-// always be known: particles (van, de la) go with the last name, and in
-// countries with two last names so do the last two of three words.
-func (r Rules) SplitName(full string, l *Lead) {
+// the lead's empty fields for it, and says what went where. Where a name ends
+// and the next begins cannot always be known: particles (van, de la) go with
+// the last name, and in countries with two last names so do the last two of
+// three words. Returns false when nothing had to be parted.
+func (r Rules) SplitName(full string, l *Lead) (Change, bool) {
 	n := r.splitName(full)
+	var parts, names []string
 	for _, f := range []struct {
+		name  string
 		field *string
 		value string
-	}{{&l.Title, n.Title}, {&l.FirstName, n.FirstName}, {&l.MiddleInitial, n.MiddleInitial}, {&l.LastName, n.LastName}} {
-		if strings.TrimSpace(*f.field) == "" {
+	}{
+		{"title", &l.Title, n.Title},
+		{"first_name", &l.FirstName, n.FirstName},
+		{"middle_initial", &l.MiddleInitial, n.MiddleInitial},
+		{"last_name", &l.LastName, n.LastName},
+	} {
+		if f.value != "" && strings.TrimSpace(*f.field) == "" {
 			*f.field = f.value
+			parts, names = append(parts, f.value), append(names, f.name)
 		}
 	}
+	from, to := shown(strings.TrimSpace(full)), shown(strings.Join(parts, " | "))
+	return Change{Field: "full_name", From: from, To: to, Why: "split into " + strings.Join(names, ", ")}, to != "" && to != from
 }
 
 func (r Rules) splitName(full string) Lead {

@@ -2,4 +2,4 @@
 
 package lead_test
 
-const comparedNumbers = 200_000
+const usuallyCompared = 100_000

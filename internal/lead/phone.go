@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"unicode"
 
 	pn "github.com/nyaruka/phonenumbers"
 )
@@ -29,7 +30,10 @@ type number struct {
 func (r Rules) cleanPhone(l *Lead, c *changes) *Refusal {
 	code := strings.TrimSpace(l.PhoneCode)
 	found, refused := r.numbers(l.PhoneNumber, callingCode(code))
-	if refused != "" {
+	switch {
+	case refused == PhoneMissing && strings.TrimSpace(l.PhoneNumber) != "":
+		return &Refusal{Reason: PhoneMissing, Detail: "there is no digit in the phone number's cell"}
+	case refused != "":
 		return refuse(refused)
 	}
 	main := found.numbers[0]
@@ -38,9 +42,7 @@ func (r Rules) cleanPhone(l *Lead, c *changes) *Refusal {
 	if code != "" && code != main.code {
 		c.add("phone_code", code, main.code, "the country calling code as it is stored")
 	}
-	if len(found.whys) > 0 {
-		c.add("phone_number", strings.TrimSpace(cell), main.national, strings.Join(found.whys, "; "))
-	}
+	c.addNumber("phone_number", strings.TrimSpace(cell), main, found.whys)
 	if strings.TrimSpace(l.AltPhone) != "" {
 		r.cleanAltPhone(l, c)
 		return nil
@@ -67,10 +69,33 @@ func (r Rules) cleanAltPhone(l *Lead, c *changes) {
 		c.add("alt_phone", from, "", "dropped: another country's number, or longer than 12 digits")
 	default:
 		l.AltPhone = found.numbers[0].national
-		if len(found.whys) > 0 {
-			c.add("alt_phone", from, l.AltPhone, strings.Join(found.whys, "; "))
+		c.addNumber("alt_phone", from, found.numbers[0], found.whys)
+	}
+}
+
+// addNumber notes how a number was read.
+func (c *changes) addNumber(field, from string, n number, whys reasons) {
+	switch {
+	case from == n.national:
+	case len(whys) > 0:
+		c.add(field, from, n.national, strings.Join(whys, "; "))
+	case countDigits(from) == len(n.national):
+		c.add(field, from, n.national, whyDigits)
+	default:
+		c.add(field, from, n.national, whyDigits+", country code and trunk prefix apart")
+	}
+}
+
+const whyDigits = "written as digits alone"
+
+func countDigits(s string) int {
+	n := 0
+	for _, c := range s {
+		if unicode.IsDigit(c) {
+			n++
 		}
 	}
+	return n
 }
 
 func storable(alt number, code string) bool {
@@ -229,6 +254,9 @@ func asIs(code, digits string) (number, bool) {
 	read, refused := accept(n)
 	return read, refused == "" && read.national == digits
 }
+
+// IsRegion tells a country by whose rules numbers can be read.
+func IsRegion(code string) bool { return pn.GetCountryCodeForRegion(code) != 0 }
 
 // regionFor returns the region in whose way a number is read.
 func (r Rules) regionFor(code string) string {

@@ -3,6 +3,8 @@ package lead_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,7 +24,7 @@ func TestPhoneNumbersAreReadAsVendorsWriteThem(t *testing.T) {
 		cell, code string
 		want       string // code, number
 		alt        string
-		noted      bool
+		noted      bool // beside its being written as digits
 	}{
 		{us, "3055550123", "", "1 3055550123", "", false},
 		{us, " (305) 555-0123 ", "", "1 3055550123", "", false},
@@ -75,7 +77,7 @@ func TestPhoneNumbersAreReadAsVendorsWriteThem(t *testing.T) {
 		require.Equal(t, c.alt, out.AltPhone, c.cell)
 		noted := false
 		for _, ch := range changes {
-			noted = noted || ch.Field == "phone_number"
+			noted = noted || ch.Field == "phone_number" && !strings.HasPrefix(ch.Why, "written as digits alone")
 		}
 		require.Equal(t, c.noted, noted, c.cell)
 		requireClean(t, c.rules, in)
@@ -130,7 +132,7 @@ func TestAltPhoneIsKeptOrDroppedWithANote(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		phone, alt, want string
-		noted            bool
+		noted            bool // beside its being written as digits
 	}{
 		{"3055550123", "(305) 555-0124", "3055550124", false},
 		{"3055550123", "305-555-0124 x7", "3055550124", true},
@@ -146,27 +148,30 @@ func TestAltPhoneIsKeptOrDroppedWithANote(t *testing.T) {
 		require.Equal(t, c.want, out.AltPhone, c.alt)
 		noted := false
 		for _, ch := range changes {
-			noted = noted || ch.Field == "alt_phone"
+			noted = noted || ch.Field == "alt_phone" && !strings.HasPrefix(ch.Why, "written as digits alone")
 		}
 		require.Equal(t, c.noted, noted, c.alt)
 	}
 }
 
 // The short way for North American numbers must not differ from what the
-// library reads.
+// library reads. IMPORTER_NUMBERS=1000000 compares a million.
 func TestPlainNumbersAreReadAsTheLibraryReadsThem(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
 	formats := []string{"%s%s%s", "%s-%s-%s", "(%s) %s-%s", "%s.%s.%s", "1%s%s%s", "1 (%s) %s %s", "%s%s.%s", "+1 %s-%s-%s"}
 	regions := []string{"US", "CA", "PR", "JM", "BS"}
-	accepted := 0
-	for i := range comparedNumbers {
+	accepted, compared := 0, usuallyCompared
+	if n, err := strconv.Atoi(os.Getenv("IMPORTER_NUMBERS")); err == nil {
+		compared = n
+	}
+	for i := range compared {
 		digits := fmt.Sprintf("%010d", random.Int64N(10_000_000_000))
 		if i%10 == 0 { // the borders: placeholders and wrong lengths
 			digits = digits[:random.IntN(10)] + digits[:3] + digits[:1+random.IntN(3)]
 		}
-		if len(digits) < 4 || strings.HasPrefix(digits, "00") {
-			continue // 00 is the prefix for numbers abroad, and no short way
+		if len(digits) < 4 || strings.HasPrefix(digits, "00") || strings.HasPrefix(digits, "011") {
+			continue // prefixes for numbers abroad, and no short way
 		}
 		cell := fmt.Sprintf(formats[i%len(formats)], digits[:3], digits[3:min(6, len(digits))], digits[min(6, len(digits)):])
 		region := regions[i%len(regions)]
@@ -187,5 +192,5 @@ func TestPlainNumbersAreReadAsTheLibraryReadsThem(t *testing.T) {
 		accepted++
 		require.Equal(t, want, out.PhoneNumber, "%s in %s", cell, region)
 	}
-	require.Greater(t, accepted, comparedNumbers/2)
+	require.Greater(t, accepted, compared/2)
 }

@@ -66,7 +66,7 @@ func scan(cell string) scanned {
 	}
 	if m := decimals.FindStringSubmatch(cell); m != nil {
 		cell = m[1]
-		s.whys.add("a spreadsheet's decimals dropped")
+		s.whys.add(whyDecimals)
 	}
 	sc := scanner{text: []rune(cell), out: &s}
 	sc.run()

@@ -2,6 +2,10 @@ package lead
 
 // The reasons for which a row cannot become a lead.
 const (
+	// RowFields: the record has more or fewer fields than the table.
+	RowFields Reason = "row_fields"
+	// RowQuotes: a quotation mark stands within a field, or is never closed.
+	RowQuotes Reason = "row_quotes"
 	// PhoneMissing: the phone number's cell is empty or holds no digit.
 	PhoneMissing Reason = "phone_missing"
 	// PhoneDamaged: a spreadsheet has overwritten the number, as in 2.17623E+09

@@ -103,6 +103,11 @@ func (r Rules) rewrite(s string, keep *signs, whys *reasons) string {
 			b.WriteRune(c)
 			continue
 		}
+		if ascii := umlauts[c]; ascii != "" && germanSpeaking[r.Region] {
+			b.WriteString(ascii)
+			whys.add(whyASCII)
+			continue
+		}
 		write(&b, c, keep, whys)
 	}
 	out := b.String()
@@ -193,6 +198,12 @@ var asciiFor = map[rune]string{
 	'‐': "-", '‑': "-", '‒': "-", '–': "-", '—': "-", '―': "-", '−': "-",
 	'•': " ", '·': " ", '⁄': "/",
 }
+
+// umlauts are written so where German is spoken.
+var (
+	umlauts        = map[rune]string{'ä': "ae", 'ö': "oe", 'ü': "ue", 'Ä': "Ae", 'Ö': "Oe", 'Ü': "Ue"}
+	germanSpeaking = map[string]bool{"DE": true, "AT": true, "CH": true, "LI": true}
+)
 
 func joinBlanks(s string) string {
 	var b strings.Builder

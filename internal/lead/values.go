@@ -50,26 +50,49 @@ func state(r Rules, _ *Lead, s string) (to, why string) {
 // lettersAndDigits strips the other signs of nameSigns.
 var lettersAndDigits = strings.NewReplacer(" ", "", "-", "", "'", "", "_", "", ".", "")
 
-// isUS tells whether a lead is in the US as far as is known.
-func (r Rules) isUS(l *Lead) bool {
-	code, _ := country(r, l, strings.TrimSpace(l.CountryCode))
-	return code == "US" || code == "USA" || code == "" && r.Region == "US"
+// fiveDigits are the countries all of whose postal codes have five digits, with
+// their calling codes. Some of them begin with zeros.
+var fiveDigits = map[string]string{
+	"US": "1", "USA": "1", "PR": "1", "PRI": "1", "MX": "52", "MEX": "52", "DE": "49", "DEU": "49",
+	"FR": "33", "FRA": "33", "ES": "34", "ESP": "34", "IT": "39", "ITA": "39",
+}
+
+// hasFiveDigits tells whether a lead's postal code has five digits: its country
+// says so or, where it brings none, the feed's and the number's.
+func (r Rules) hasFiveDigits(l *Lead) bool {
+	if code, _ := country(r, l, strings.TrimSpace(l.CountryCode)); code != "" {
+		return fiveDigits[code] != ""
+	}
+	return fiveDigits[r.Region] == l.PhoneCode && l.PhoneCode != ""
 }
 
 func postalCode(r Rules, l *Lead, s string) (to, why string) {
-	bare := strings.TrimPrefix(s, "z:")
-	if to, why = r.fit(bare, &postalSigns, 10); bare != s && why == "" {
-		why = "Facebook's z: dropped"
+	if bare, ok := strings.CutPrefix(s, "z:"); ok {
+		s, why = bare, "Facebook's z: dropped"
 	}
+	if whole, ok := withoutDecimals(s); ok {
+		s, why = whole, joinWhys(why, whyDecimals)
+	}
+	to, whyFit := r.fit(s, &postalSigns, 10)
+	why = joinWhys(why, whyFit)
 	zip, plus4, _ := strings.Cut(to, "-")
-	isZIP := allDigits(zip) && (plus4 == "" || len(plus4) == 4 && allDigits(plus4)) && r.isUS(l)
-	switch {
-	case isZIP && len(zip) == 4:
-		return "0" + to, "leading zero restored, which spreadsheets remove"
-	case isZIP && len(zip) == 3 && (l.State == "PR" || l.State == "VI"):
-		return "00" + to, "leading zeros restored, which spreadsheets remove"
+	zeros := 5 - len(zip)
+	if (zeros == 1 || zeros == 2 && r.Region == "US") && allDigits(zip) && (plus4 == "" || len(plus4) == 4 && allDigits(plus4)) && r.hasFiveDigits(l) {
+		return "00"[:zeros] + to, joinWhys(why, "leading zeros restored, which spreadsheets remove")
 	}
 	return to, why
+}
+
+const whyDecimals = "a spreadsheet's decimals dropped"
+
+// withoutDecimals takes off what a spreadsheet puts behind a whole number.
+func withoutDecimals(s string) (string, bool) {
+	whole, zeros, ok := strings.Cut(s, ".")
+	return whole, ok && allDigits(whole) && zeros != "" && strings.Trim(zeros, "0") == ""
+}
+
+func joinWhys(a, b string) string {
+	return strings.TrimPrefix(strings.TrimSuffix(a+"; "+b, "; "), "; ")
 }
 
 var countries = map[string]string{"UNITEDSTATES": "USA", "UNITEDSTATESOFAMERICA": "USA", "CANADA": "CAN", "UNITEDKINGDOM": "GBR", "GREATBRITAIN": "GBR", "MEXICO": "MEX"}
@@ -113,7 +136,7 @@ func email(r Rules, _ *Lead, s string) (to, why string) {
 		return "", "dropped: no e-mail address"
 	}
 	if strings.Contains(s, "+") {
-		return "", "dropped: a plus sign cannot be stored"
+		return "", "dropped: the dialer would turn its plus sign into a blank"
 	}
 	to, why = r.fit(s, &emailSigns, 70)
 	if to != s {
@@ -124,6 +147,18 @@ func email(r Rules, _ *Lead, s string) (to, why string) {
 		return "", "dropped: no e-mail address"
 	}
 	return to, ""
+}
+
+// entryList is the list from which the dialer takes a lead's custom fields.
+func entryList(_ Rules, l *Lead, s string) (to, why string) {
+	switch {
+	case !isList(s):
+		return "", "dropped: " + details[ListIDInvalid]
+	case l.Extras != nil && len(l.Extras.Custom) > 0:
+		return "", "dropped: custom fields are written to the lead's own list"
+	default:
+		return s, ""
+	}
 }
 
 // rank is a SMALLINT; the dialer would read -5 as 5.

@@ -11,13 +11,13 @@ import (
 	"importer/internal/importer"
 )
 
-const dropColumns = `id, month, feed, dialer, name, sha256, bytes, header, state, settings, recorded, complete, outside, first_seen, finished, why`
+const dropColumns = `id, month, feed, dialer, name, sha256, bytes, header, fields, state, settings, recorded, complete, outside, first_seen, finished, why`
 
 func scanDrop(row pgx.Row) (importer.Drop, error) {
 	var d importer.Drop
 	var sha []byte
 	var finished *time.Time
-	err := row.Scan(&d.ID, &d.Month, &d.Feed, &d.Dialer, &d.Name, &sha, &d.Bytes, &d.Header, &d.State, &d.Settings,
+	err := row.Scan(&d.ID, &d.Month, &d.Feed, &d.Dialer, &d.Name, &sha, &d.Bytes, &d.Header, &d.Fields, &d.State, &d.Settings,
 		&d.Recorded, &d.Complete, &d.Outside, &d.FirstSeen, &finished, &d.Why)
 	copy(d.SHA256[:], sha)
 	if finished != nil {

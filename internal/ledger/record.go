@@ -17,7 +17,8 @@ import (
 func (l *Ledger) Record(ctx context.Context, d importer.Drop, run, holder int64, first int, rows []importer.NewRow, last bool, window time.Duration) (out []importer.Recorded, err error) {
 	const fence = `
 		UPDATE drops SET recorded = recorded + $4, complete = $5, state = 'importing', why = '', finished = NULL,
-			header = CASE WHEN recorded = 0 THEN $6::text[] ELSE header END, outside = $7
+			header = CASE WHEN recorded = 0 THEN $6::text[] ELSE header END,
+			fields = CASE WHEN recorded = 0 THEN $8::text[] ELSE fields END, outside = $7
 		WHERE id = $1 AND holder = $2 AND recorded = $3 AND NOT complete`
 	outside, err := json.Marshal(d.Outside)
 	if err != nil {
@@ -25,7 +26,7 @@ func (l *Ledger) Record(ctx context.Context, d importer.Drop, run, holder int64,
 	}
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		out = nil
-		tag, err := tx.Exec(ctx, fence, d.ID, holder, first, len(rows), last, clean(d.Header), outside)
+		tag, err := tx.Exec(ctx, fence, d.ID, holder, first, len(rows), last, clean(d.Header), outside, clean(d.Fields))
 		if err != nil {
 			return err
 		}

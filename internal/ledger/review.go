@@ -27,7 +27,10 @@ type RunFilter struct {
 // left them. For a run that has not ended its drops are counted now.
 func (l *Ledger) ListRuns(ctx context.Context, f RunFilter) (runs []importer.RunInfo, err error) {
 	const query = `
-		SELECT id, feed, kind, started, finished, calls, seconds, error, alarms FROM runs
+		SELECT id, feed, kind, started, finished, calls, seconds, error, alarms,
+			finished IS NULL AND (EXISTS (SELECT FROM drops d WHERE d.feed = runs.feed AND leased_until > clock_timestamp())
+				OR NOT EXISTS (SELECT FROM run_drops WHERE run_id = id))
+		FROM runs
 		WHERE ($1 = 0 OR id = $1) AND ($2 = '' OR feed = $2) AND started >= $3
 		ORDER BY id DESC LIMIT nullif($4, 0)`
 	err = l.tx(ctx, scanWithin, func(ctx context.Context, tx pgx.Tx) error {
@@ -37,7 +40,7 @@ func (l *Ledger) ListRuns(ctx context.Context, f RunFilter) (runs []importer.Run
 		}
 		runs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r importer.RunInfo, err error) {
 			var finished *time.Time
-			err = row.Scan(&r.ID, &r.Feed, &r.Kind, &r.Started, &finished, &r.Calls, &r.Seconds, &r.Error, &r.Alarms)
+			err = row.Scan(&r.ID, &r.Feed, &r.Kind, &r.Started, &finished, &r.Calls, &r.Seconds, &r.Error, &r.Alarms, &r.Going)
 			if finished != nil {
 				r.Finished = *finished
 			}
@@ -135,16 +138,19 @@ func (l *Ledger) DropCounts(ctx context.Context, f RunFilter) (drops []importer.
 	return drops, err
 }
 
-// Rejects calls give for every row of a run's drops that stands in one of the
-// states, and (incomplete) for every row whose lead was added without all that
+// Rejects calls give for every row of a run's drops, or of one of them, that
+// stands in one of the states, and (incomplete) for every row whose lead was added without all that
 // was asked for, in the order of the files. The rows are read as they are given:
 // they are never all in memory.
-func (l *Ledger) Rejects(ctx context.Context, run int64, states []importer.State, incomplete bool, give func(importer.Reject) error) error {
+func (l *Ledger) Rejects(ctx context.Context, run, drop int64, states []importer.State, incomplete bool, give func(importer.Reject) error) error {
 	runs, err := l.ListRuns(ctx, RunFilter{ID: run})
 	if err != nil {
 		return err
 	}
 	for _, d := range runs[0].Drops {
+		if drop != 0 && d.Drop.ID != drop {
+			continue
+		}
 		if err := l.dropRejects(ctx, d.Drop, states, incomplete, give); err != nil {
 			return err
 		}
@@ -154,7 +160,8 @@ func (l *Ledger) Rejects(ctx context.Context, run int64, states []importer.State
 
 func (l *Ledger) dropRejects(ctx context.Context, d importer.Drop, states []importer.State, incomplete bool, give func(importer.Reject) error) error {
 	const query = `
-		SELECT r.record, r.line, r.state, r.reason, r.note, w.cells
+		SELECT r.record, r.line, r.state, r.reason, r.note, w.cells,
+			CASE WHEN w.changes -> 0 ->> 'field' = 'record' THEN w.changes -> 0 ->> 'from' ELSE '' END
 		FROM rows r JOIN row_data w USING (month, drop_id, record)
 		WHERE r.month = $1 AND r.drop_id = $2 AND (r.state = ANY ($3::text[]::row_state[])
 			OR $4 AND r.state = 'succeeded' AND r.reason <> $5 AND r.note <> '')
@@ -165,7 +172,7 @@ func (l *Ledger) dropRejects(ctx context.Context, d importer.Drop, states []impo
 	}
 	rej := importer.Reject{Drop: d}
 	var state importer.State
-	_, err = pgx.ForEachRow(rows, []any{&rej.Record, &rej.Line, &state, &rej.Reason, &rej.Note, &rej.Cells}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&rej.Record, &rej.Line, &state, &rej.Reason, &rej.Note, &rej.Cells, &rej.Text}, func() error {
 		rej.Outcome = state.Outcome()
 		return give(rej)
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"importer/internal/importer"
+	"importer/internal/lead"
 	"importer/internal/ledger"
 	"importer/internal/ledger/ledgertest"
 )
@@ -51,6 +52,8 @@ func TestRunsAreListedAsTheyLeftTheirDrops(t *testing.T) {
 	now, then := runs[0], runs[1]
 	require.Equal(t, going.run, now.ID)
 	require.True(t, now.Finished.IsZero())
+	require.True(t, now.Going)
+	require.False(t, then.Going)
 	require.Equal(t, 1, now.Calls, "counted while it goes on")
 	require.Equal(t, 1, now.Counts().Outcome(importer.OutcomePending))
 	require.Equal(t, finished.run, then.ID)
@@ -65,6 +68,46 @@ func TestRunsAreListedAsTheyLeftTheirDrops(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, drops, 1)
 	require.Equal(t, 1, drops[0].Counts.Outcome(importer.OutcomeReview), "as it is now")
+}
+
+func TestARunWithoutALeaseIsNotGoing(t *testing.T) {
+	t.Parallel()
+	l := ledgertest.Open(t)
+	going := func() bool {
+		runs, err := l.ListRuns(t.Context(), ledger.RunFilter{Feed: "acme"})
+		require.NoError(t, err)
+		return runs[0].Going
+	}
+	w := begin(t, l, "acme").recorded(t, 1)
+	require.True(t, going(), "it has just begun")
+	require.NoError(t, l.JoinDrop(t.Context(), w.run, w.d, false))
+	require.True(t, going())
+	require.NoError(t, l.RenewDrop(t.Context(), w.d.ID, w.holder, 0)) // as if it had been killed a while ago
+	require.False(t, going())
+}
+
+func TestRejectsBringTheTextOfDamagedRecords(t *testing.T) {
+	t.Parallel()
+	l := ledgertest.Open(t)
+	w := begin(t, l, "acme")
+	bad, mended := newRow(1, 1), newRow(2, 2)
+	bad.Refusal = &lead.Refusal{Reason: lead.RowFields, Detail: "too few"}
+	bad.Changes = []lead.Change{{Field: "record", From: "a,\"b\n", Why: "too few"}}
+	mended.Refusal = &lead.Refusal{Reason: lead.PhoneMissing, Detail: "empty"}
+	mended.Changes = []lead.Change{{Field: "gender", From: "m", To: "M", Why: "so"}}
+	_, err := l.Record(t.Context(), w.d, w.run, w.holder, 0, []importer.NewRow{bad, mended}, true, 0)
+	require.NoError(t, err)
+	require.NoError(t, l.JoinDrop(t.Context(), w.run, w.d, false))
+	texts := map[int]string{}
+	give := func(r importer.Reject) error {
+		texts[r.Record] = r.Text
+		return nil
+	}
+	require.NoError(t, l.Rejects(t.Context(), w.run, 0, []importer.State{importer.Invalid}, false, give))
+	require.Equal(t, map[int]string{1: "a,\"b\n", 2: ""}, texts)
+	clear(texts)
+	require.NoError(t, l.Rejects(t.Context(), w.run, w.d.ID+1, []importer.State{importer.Invalid}, false, give))
+	require.Empty(t, texts)
 }
 
 func TestRunsAreChosen(t *testing.T) {
@@ -101,7 +144,7 @@ func TestRejectsAreGivenAsTheVendorSentThem(t *testing.T) {
 	require.NoError(t, l.NoteRow(t.Context(), finished.d, 2, "twice"))
 	var got []importer.Reject
 	states := []importer.State{importer.Rejected, importer.Failed, importer.Duplicate}
-	require.NoError(t, l.Rejects(t.Context(), finished.run, states, false, func(r importer.Reject) error {
+	require.NoError(t, l.Rejects(t.Context(), finished.run, 0, states, false, func(r importer.Reject) error {
 		got = append(got, r)
 		return nil
 	}))
@@ -115,8 +158,8 @@ func TestRejectsAreGivenAsTheVendorSentThem(t *testing.T) {
 	require.Equal(t, importer.ReasonAlreadyLoaded, got[1].Reason)
 
 	stop := errors.New("enough")
-	require.ErrorIs(t, l.Rejects(t.Context(), finished.run, states, false, func(importer.Reject) error { return stop }), stop)
-	require.ErrorIs(t, l.Rejects(t.Context(), 999, states, false, nil), ledger.ErrNoRun)
+	require.ErrorIs(t, l.Rejects(t.Context(), finished.run, 0, states, false, func(importer.Reject) error { return stop }), stop)
+	require.ErrorIs(t, l.Rejects(t.Context(), 999, 0, states, false, nil), ledger.ErrNoRun)
 }
 
 func TestIncompleteLeadsAreGivenWhenAskedFor(t *testing.T) {
@@ -131,7 +174,7 @@ func TestIncompleteLeadsAreGivenWhenAskedFor(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, l.JoinDrop(t.Context(), w.run, w.d, false))
 	given := map[int]importer.Reason{}
-	require.NoError(t, l.Rejects(t.Context(), w.run, nil, true, func(r importer.Reject) error {
+	require.NoError(t, l.Rejects(t.Context(), w.run, 0, nil, true, func(r importer.Reject) error {
 		given[r.Record] = r.Reason
 		return nil
 	}))

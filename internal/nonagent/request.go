@@ -125,7 +125,7 @@ var phoneChecks = map[string]string{
 type field struct{ name, value string }
 
 // leadFields are all fields of a lead that are ever sent, in lead.Lead's order.
-func leadFields(l *lead.Lead) [25]field {
+func leadFields(l *lead.Lead) [26]field {
 	return [...]field{
 		{"phone_code", l.PhoneCode},
 		{"phone_number", l.PhoneNumber},
@@ -152,6 +152,7 @@ func leadFields(l *lead.Lead) [25]field {
 		{"comments", l.Comments},
 		{"rank", l.Rank},
 		{"owner", l.Owner},
+		{"entry_list_id", l.EntryListID},
 	}
 }
 

@@ -4,10 +4,12 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
 	"importer/internal/importer"
+	"importer/internal/lead"
 )
 
 // added are the columns that follow the vendor's.
@@ -16,7 +18,8 @@ var added = []string{"import_line", "import_outcome", "import_reason", "import_n
 // Rejects writes rejected rows as one table in CSV that can be corrected and
 // imported again as it is: the vendor's own columns in the vendor's own order,
 // then line, outcome, reason and note. Drops with other columns have theirs
-// behind those of the drops before them.
+// behind those of the drops before them; what such a table means nobody but a
+// person can say.
 type Rejects struct {
 	out    *csv.Writer
 	header []string
@@ -24,13 +27,40 @@ type Rejects struct {
 	begun  bool
 }
 
-// NewRejects starts a file of the rejects of drops with the given headers.
-func NewRejects(w io.Writer, headers [][]string) *Rejects {
+// NewRejects starts a file of the rejects of some drops.
+func NewRejects(w io.Writer, drops []importer.Drop) *Rejects {
 	r := &Rejects{out: csv.NewWriter(w), of: map[string]int{}}
-	for _, header := range headers {
-		r.places(header)
+	for _, d := range drops {
+		r.places(vendorColumns(d))
 	}
 	return r
+}
+
+// vendorColumns are a drop's columns. Those of a file without a header have
+// numbers, and what they were read as, since nothing else would tell it when a
+// few of its rows come again.
+func vendorColumns(d importer.Drop) []string {
+	if len(d.Header) > 0 {
+		return d.Header
+	}
+	names := make([]string, len(d.Fields))
+	for i, field := range d.Fields {
+		names[i] = "column " + strconv.Itoa(i+1)
+		if field != "" {
+			names[i] += " (" + field + ")"
+		}
+	}
+	return names
+}
+
+// HaveOneTable tells whether all drops have the same columns.
+func HaveOneTable(drops []importer.Drop) bool {
+	for _, d := range drops {
+		if !slices.Equal(vendorColumns(d), vendorColumns(drops[0])) {
+			return false
+		}
+	}
+	return true
 }
 
 // places returns which of the table's columns a header's columns are; -1 for
@@ -39,7 +69,7 @@ func (r *Rejects) places(header []string) []int {
 	at := make([]int, len(header))
 	times := map[string]int{}
 	for i, name := range header {
-		if isAdded(name) {
+		if slices.Contains(added, name) {
 			at[i] = -1
 			continue
 		}
@@ -56,42 +86,29 @@ func (r *Rejects) places(header []string) []int {
 	return at
 }
 
-func isAdded(name string) bool {
-	for _, a := range added {
-		if name == a {
-			return true
-		}
-	}
-	return false
-}
-
-// Add writes one row.
+// Add writes a row of one of the drops. A record of which nobody can tell which
+// cells it has stands as it was in the first of the vendor's columns, so that it
+// never passes for a row until it is put in order.
 func (r *Rejects) Add(row importer.Reject) error {
-	header := row.Drop.Header
-	if len(header) == 0 { // the columns of a file without a header have numbers
-		for i := range row.Cells {
-			header = append(header, "column "+strconv.Itoa(i+1))
-		}
-	}
-	places := r.places(header)
+	places := r.places(vendorColumns(row.Drop))
 	if !r.begun {
 		r.begun = true
 		if err := r.write(append(guarded(r.header), added...)); err != nil {
 			return err
 		}
 	}
-	cells := make([]string, len(r.header), len(r.header)+len(added)+len(row.Cells))
-	var more []string // of a record with too many: it stays one until it is corrected
-	for i, cell := range row.Cells {
-		switch {
-		case i >= len(places):
-			more = append(more, cell)
-		case places[i] >= 0:
-			cells[places[i]] = cell
+	cells, note := row.Cells, row.Note
+	if row.Text != "" && (row.Reason == lead.RowFields || row.Reason == lead.RowQuotes) {
+		cells = []string{row.Text}
+		note += "; its text stands in its first column: put it into its columns, or empty import_reason if it is right as it is"
+	}
+	out := make([]string, len(r.header), len(r.header)+len(added))
+	for i, cell := range cells {
+		if i < len(places) && places[i] >= 0 {
+			out[places[i]] = cell
 		}
 	}
-	cells = append(guarded(cells), strconv.Itoa(row.Line), string(row.Outcome), string(row.Reason), row.Note)
-	return r.write(append(cells, guarded(more)...))
+	return r.write(guarded(append(out, strconv.Itoa(row.Line), string(row.Outcome), string(row.Reason), note)))
 }
 
 func guarded(cells []string) []string {
@@ -110,14 +127,26 @@ func (r *Rejects) write(cells []string) error {
 }
 
 // Harmless makes a cell that a spreadsheet would take for a formula plain text
-// with an apostrophe before it. One that looks so already gets another, so that
-// taking one away gives the cell back.
+// with an apostrophe before it. The same goes for what stands behind a
+// semicolon, a tab or a line break, where another cell begins for a spreadsheet
+// that expects other delimiters. What looks so already gets another apostrophe,
+// so that taking one away gives the cell back.
 func Harmless(cell string) string {
-	bare := strings.TrimLeft(cell, "'")
-	if bare != "" && strings.ContainsRune("=+-@\t\r", rune(bare[0])) {
-		return "'" + cell
+	if !strings.ContainsAny(cell, "=+-@\t\r") {
+		return cell
 	}
-	return cell
+	var out strings.Builder
+	begins := true
+	for i := range len(cell) {
+		if begins && cell[i] != '"' {
+			if bare := strings.TrimLeft(cell[i:], "'"); bare != "" && (strings.IndexByte("=+-@", bare[0]) >= 0 || i == 0 && strings.IndexByte("\t\r", bare[0]) >= 0) {
+				out.WriteByte('\'')
+			}
+		}
+		begins = strings.IndexByte(";\t\r\n", cell[i]) >= 0 || begins && cell[i] == '"'
+		out.WriteByte(cell[i])
+	}
+	return out.String()
 }
 
 // Close writes what is still buffered.

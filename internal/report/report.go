@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -80,8 +81,27 @@ type dropObject struct {
 	Pending  int                      `json:"pending"`
 	// Outside is what of the file held no record; it stands beside the rows.
 	Outside *importer.Outside `json:"outside,omitempty"`
+	Columns []columnObject    `json:"columns,omitempty"` // of a run that is looked at afterwards
 	// ImportedBefore is when the whole drop had been imported already.
 	ImportedBefore *time.Time `json:"imported_before,omitempty"`
+}
+
+// columnObject tells what one of a drop's columns was read as.
+type columnObject struct {
+	Header string `json:"header"`
+	Field  string `json:"field,omitempty"` // none: it was not used
+}
+
+func columnsOf(d importer.Drop) []columnObject {
+	var out []columnObject
+	for i, field := range d.Fields {
+		c := columnObject{Header: "column " + strconv.Itoa(i+1), Field: field}
+		if i < len(d.Header) {
+			c.Header = d.Header[i]
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 func outcomes(c importer.Counts) map[importer.Outcome]int {
@@ -158,9 +178,16 @@ func Run(w io.Writer, f Format, s importer.Summary) error {
 		return writeCSV(w, lines(s.Counts()))
 	case Table:
 	}
+	columns := ""
 	for _, d := range s.Drops {
 		if _, err := fmt.Fprintln(w, dropSentence(d)); err != nil {
 			return err
+		}
+		if now := columnSentence(d); now != "" && now != columns {
+			columns = now
+			if _, err := fmt.Fprintln(w, columns); err != nil {
+				return err
+			}
 		}
 	}
 	c := s.Counts()
@@ -210,6 +237,50 @@ func outsideWords(o importer.Outside) string {
 		kinds = append(kinds, fmt.Sprintf("%d %s", o.ByKind[kind], kind))
 	}
 	return fmt.Sprintf("; %s held no record: %s", some(o.Count, "line"), strings.Join(kinds, ", "))
+}
+
+// columnSentence tells how the drop's columns were read, empty for a drop of
+// which nothing was read by this run.
+func columnSentence(d importer.DropSummary) string {
+	if d.Already {
+		return ""
+	}
+	var used, unused []string
+	for _, c := range columnsOf(d.Drop) {
+		name := shortName(c.Header)
+		if c.Field == "" {
+			unused = append(unused, name)
+		} else {
+			used = append(used, name+" → "+c.Field)
+		}
+	}
+	if used == nil {
+		return ""
+	}
+	sentence := "Columns: " + strings.Join(used, ", ")
+	if more := len(unused) - mostUnused; more > 0 {
+		unused = append(unused[:mostUnused], fmt.Sprintf("and %d more", more))
+	}
+	if unused != nil {
+		sentence += "; not used: " + strings.Join(unused, ", ")
+	}
+	return sentence
+}
+
+// mostUnused bounds how many columns are named of which nothing was read.
+const mostUnused = 20
+
+// shortName makes a vendor's header fit into a sentence.
+func shortName(header string) string {
+	const most = 40
+	name := []rune(printable(strings.Join(strings.Fields(header), " ")))
+	switch {
+	case len(name) == 0:
+		return "(no name)"
+	case len(name) > most:
+		return string(name[:most]) + "…"
+	}
+	return string(name)
 }
 
 // countsTable writes counts by outcome and reason, adding up to all rows.
@@ -264,7 +335,7 @@ type RunLine struct {
 	Feed      string  `csv:"feed" json:"feed"`
 	Kind      string  `csv:"kind" json:"kind"`
 	Started   string  `csv:"started" json:"started"`
-	State     string  `csv:"state" json:"state"` // done, stopped, or open: going or killed
+	State     string  `csv:"state" json:"state"` // done, stopped, open (going), or interrupted (killed)
 	Rows      int     `csv:"rows" json:"rows"`
 	Success   int     `csv:"success" json:"success"`
 	Error     int     `csv:"error" json:"error"`
@@ -281,8 +352,10 @@ func runLine(r importer.RunInfo) RunLine {
 	c := r.Counts()
 	state := "done"
 	switch {
-	case r.Finished.IsZero():
+	case r.Finished.IsZero() && r.Going:
 		state = "open"
+	case r.Finished.IsZero():
+		state = "interrupted"
 	case r.Error != "":
 		state = "stopped"
 	}
@@ -341,6 +414,9 @@ func Show(w io.Writer, f Format, r importer.RunInfo) error {
 	s := importer.Summary{Run: r.ID, Feed: r.Feed, Drops: r.Drops, Calls: r.Calls, Seconds: r.Seconds, Alarms: r.Alarms}
 	if f == JSON {
 		o := runObject(s)
+		for i, d := range r.Drops {
+			o.Drops[i].Columns = columnsOf(d.Drop)
+		}
 		o.History = &history{Kind: r.Kind, State: l.State, Started: r.Started, Finished: r.Finished, Why: r.Error}
 		return writeJSON(w, o)
 	}

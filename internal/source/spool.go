@@ -155,7 +155,7 @@ func (s Spool) fill(ctx context.Context, tmp *os.File, name string, r io.Reader)
 func (s Spool) PutFile(ctx context.Context, path string, unpack Unpack) ([]Spooled, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no such file, check the name and the folder: %w", err)
+		return nil, fmt.Errorf("there is no file %s: check the name and the folder", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("looking at the file: %w", err)

@@ -252,7 +252,7 @@ func TestAFileIsPutByItsPath(t *testing.T) {
 	require.Equal(t, d.Path, same.Path)
 
 	_, err = putFile(t.Context(), s, path+".missing")
-	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorContains(t, err, "there is no file "+path+".missing: check the name and the folder")
 }
 
 func TestWhatIsNoFileIsRefusedWithoutWaiting(t *testing.T) {

@@ -356,20 +356,20 @@ func TestWhatIsKnownButNotReadIsRefusedWithACure(t *testing.T) {
 	copy(tar, "east.csv")
 	copy(tar[257:], "ustar")
 	for want, file := range map[string][]byte{
-		"protected with a password: save it without one":     compound("EncryptionInfo", "EncryptedPackage"),
-		"an old Excel workbook (.xls): save it":              compound("Workbook", "WordDocument"),
-		"an old document of Word":                            compound("WordDocument"),
-		"an old document of Office, perhaps":                 compound("Contents"),
-		"a text with formats (RTF)":                          []byte(`{\rtf1\ansi Phone\par}`),
-		"a workbook written as XML (Excel 2003 or Open":      []byte("<?xml version=\"1.0\"?>\n<office:document xmlns:office=\"urn:oasis:names:tc:opendocument:xmlns:office:1.0\"><table:table>"),
-		"open it in Excel or LibreOffice and save it":        []byte("<?xml version=\"1.0\"?>\n<?mso-application progid=\"Excel.Sheet\"?>\n<Workbook>"),
-		"a web page: see whether the download asks for a login":  []byte("\ufeff\n<HTML xmlns:x=\"urn:schemas-microsoft-com:office:excel\"><body>"),
-		"open it in Excel and save it as a workbook (.xlsx)": []byte(utf16LE("<table><tr><td>Phone</td></tr></table>")),
-		"if it holds the contacts":                  []byte("MIME-Version: 1.0\nContent-Type: multipart/related; boundary=x\n"),
-		"an archive of a kind that is not read":              tar,
-		"have it packed as ZIP":                              []byte("7z\xbc\xaf\x27\x1c\x00"),
-		"(7z, RAR, tar, xz, cab or compress)":                []byte("\xfd7zXZ\x00\x00"),
-		"a program for Windows":                              append([]byte("MZ\x90\x00PE\x00\x00"), zipped(t, member{"east.csv", []byte(leads)})...),
+		"protected with a password: save it without one":        compound("EncryptionInfo", "EncryptedPackage"),
+		"an old Excel workbook (.xls): save it":                 compound("Workbook", "WordDocument"),
+		"an old document of Word":                               compound("WordDocument"),
+		"an old document of Office, perhaps":                    compound("Contents"),
+		"a text with formats (RTF)":                             []byte(`{\rtf1\ansi Phone\par}`),
+		"a workbook written as XML (Excel 2003 or Open":         []byte("<?xml version=\"1.0\"?>\n<office:document xmlns:office=\"urn:oasis:names:tc:opendocument:xmlns:office:1.0\"><table:table>"),
+		"open it in Excel or LibreOffice and save it":           []byte("<?xml version=\"1.0\"?>\n<?mso-application progid=\"Excel.Sheet\"?>\n<Workbook>"),
+		"a web page: see whether the download asks for a login": []byte("\ufeff\n<HTML xmlns:x=\"urn:schemas-microsoft-com:office:excel\"><body>"),
+		"open it in Excel and save it as a workbook (.xlsx)":    []byte(utf16LE("<table><tr><td>Phone</td></tr></table>")),
+		"if it holds the contacts":                              []byte("MIME-Version: 1.0\nContent-Type: multipart/related; boundary=x\n"),
+		"an archive of a kind that is not read":                 tar,
+		"have it packed as ZIP":                                 []byte("7z\xbc\xaf\x27\x1c\x00"),
+		"(7z, RAR, tar, xz, cab or compress)":                   []byte("\xfd7zXZ\x00\x00"),
+		"a program for Windows":                                 append([]byte("MZ\x90\x00PE\x00\x00"), zipped(t, member{"east.csv", []byte(leads)})...),
 	} {
 		_, err := unpack(t, "leads.xls", file, container.Options{})
 		require.ErrorContains(t, err, want)

@@ -26,7 +26,7 @@ func (f *Fake) Record(_ context.Context, drop importer.Drop, _, holder int64, fi
 		return nil, importer.ErrLeaseLost
 	}
 	if first == 0 {
-		d.Header = drop.Header
+		d.Header, d.Fields = drop.Header, drop.Fields
 	}
 	for _, n := range rows {
 		r := &fakeRow{NewRow: n, state: importer.Pending}

@@ -57,12 +57,13 @@ var recordPromises = []promise{
 	}},
 	{"the first batch brings the header, the others leave it", func(t *testing.T, l importer.Ledger) {
 		w := begin(t, l, "acme", "a")
-		w.d.Header = []string{"Name", "Phone"}
+		w.d.Header, w.d.Fields = []string{"Name", "Phone"}, []string{"", "phone_number"}
 		w.batch(0, newRows(1, "ann"), false, 0)
-		w.d.Header = []string{"Other"}
+		w.d.Header, w.d.Fields = []string{"Other"}, []string{"comments"}
 		w.batch(1, newRows(2, "bob"), true, 0)
 		w.lease(hour)
 		require.Equal(t, []string{"Name", "Phone"}, w.d.Header)
+		require.Equal(t, []string{"", "phone_number"}, w.d.Fields)
 	}},
 	{"the lines without a record are listed as last told", func(t *testing.T, l importer.Ledger) {
 		w := begin(t, l, "acme", "a")

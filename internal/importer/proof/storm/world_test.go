@@ -136,11 +136,12 @@ func (r *reader) Next() (importer.Row, error) {
 	}}, nil
 }
 func (r *reader) Header() []string          { return []string{"phone", "code"} }
+func (r *reader) Fields() []string          { return []string{"phone_number", "vendor_lead_code"} }
 func (r *reader) Outside() importer.Outside { return importer.Outside{} }
 
 func (r *reader) Dates() map[string]lead.DateOrder { return nil }
 
-func (r *reader) Changed([]string) (string, bool) { return "", false }
+func (r *reader) Changed(_, _ []string) (string, bool) { return "", false }
 
 func (r *reader) Close() error { return nil }
 
