@@ -56,10 +56,11 @@ type candidate struct {
 // findDialect tells the dialect of a sample's lines, those without content left
 // out. Settings that are configured are taken as they are.
 func findDialect(lines []string, said settings) candidate {
+	var rt rater
 	if said.hasDelimiter {
 		best := candidate{}
 		for _, d := range dialectsFor(lines, said.delimiter, said) {
-			if c := rate(lines, d, 1); c.score > best.score || best.delimiter == "" {
+			if c := rt.rate(lines, d, 1, 0); c.score > best.score || best.delimiter == "" {
 				best = c
 			}
 		}
@@ -73,7 +74,7 @@ func findDialect(lines []string, said settings) candidate {
 		}
 		for _, text := range longer(lines, d.text) {
 			for _, try := range dialectsFor(lines, text, said) {
-				c := rate(lines, try, d.weight)
+				c := rt.rate(lines, try, d.weight, best.score/mostWeight(d.text))
 				if d.text == " " {
 					c.score *= blankWeight(lines, c)
 				}
@@ -86,15 +87,18 @@ func findDialect(lines []string, said settings) candidate {
 	return best
 }
 
-// longer returns a delimiter, and in its place a longer one that has it in all
-// of its places: ", " or "||" or " | ".
+// longer returns a delimiter, and before it a longer one that has it in most of
+// its places: ", " or "||" or " | ".
 func longer(lines []string, d string) []string {
 	if len(d) != 1 || d == " " {
 		return []string{d}
 	}
 	var places, doubled, blankBehind, blankAround int
-	for _, line := range lines {
-		in := false
+	in := false
+	for n, line := range lines {
+		if in && !closesWithin(lines[n:]) {
+			in = false
+		}
 		for i := 0; i < len(line); i++ {
 			if line[i] == '"' {
 				in = !in
@@ -125,12 +129,23 @@ func longer(lines []string, d string) []string {
 		return []string{d}
 	case doubled*5 >= places*4:
 		return []string{d + d, d}
-	case blankAround*20 >= places*19:
+	case blankAround*20 >= places*13:
 		return []string{" " + d + " ", d}
-	case blankBehind*20 >= places*19:
+	case blankBehind*20 >= places*13:
 		return []string{d + " ", d}
 	}
 	return []string{d}
+}
+
+// closesWithin tells whether a quotation mark that the line before left open
+// may be closed on these: a line that has an odd number of them comes soon.
+func closesWithin(lines []string) bool {
+	for _, line := range lines[:min(len(lines), 30)] {
+		if strings.Count(line, `"`)%2 == 1 {
+			return true
+		}
+	}
+	return false
 }
 
 // dialectsFor finds the quotes and escapes that a sample has around cells with
@@ -179,30 +194,56 @@ type wrapped struct{ closed, doubled, backslashed int }
 
 func wraps(lines []string, delimiter string, quote byte) wrapped {
 	var w wrapped
-	for _, line := range lines {
-		open := -1
-		for i := 0; i < len(line); i++ {
-			if line[i] != quote {
-				continue
+	for n := 0; n < len(lines); n++ {
+		line := lines[n]
+		open := w.of(line, delimiter, quote)
+		if open < 0 || delimiter == "" {
+			continue
+		}
+		// The cell may go on below, unless the line has all its cells already or
+		// another line of them follows.
+		text := line[open:]
+		for more := 1; more <= 30 && n+more < len(lines); more++ {
+			next := lines[n+more]
+			if strings.Count(next, delimiter) >= strings.Count(line, delimiter) && strings.IndexByte(next, quote) < 0 {
+				break
 			}
-			behind := line[i+1:]
-			switch {
-			case open < 0:
-				if i == 0 || delimiter != "" && strings.HasSuffix(line[:i], delimiter) {
-					open = i
-				}
-			case len(behind) > 0 && behind[0] == quote && (i == 0 || line[i-1] != '\\' || !endsCell(behind[1:], delimiter)):
-				w.doubled++
-				i++
-			case i > open+1 && line[i-1] == '\\' && !endsCell(behind, delimiter):
-				w.backslashed++
-			case endsCell(behind, delimiter):
-				w.closed++
-				open = -1
+			text += "\n" + next
+			whole := wrapped{}
+			if whole.of(text, delimiter, quote) < 0 && whole.closed > 0 {
+				w.closed, w.doubled, w.backslashed = w.closed+whole.closed, w.doubled+whole.doubled, w.backslashed+whole.backslashed
+				n += more
+				break
 			}
 		}
 	}
 	return w
+}
+
+// of counts in one text. Returns where a quote stands that is not closed, or -1.
+func (w *wrapped) of(line, delimiter string, quote byte) int {
+	open := -1
+	for i := 0; i < len(line); i++ {
+		if line[i] != quote {
+			continue
+		}
+		behind := line[i+1:]
+		switch {
+		case open < 0:
+			if i == 0 || delimiter != "" && strings.HasSuffix(line[:i], delimiter) {
+				open = i
+			}
+		case len(behind) > 0 && behind[0] == quote && (i == 0 || line[i-1] != '\\' || !endsCell(behind[1:], delimiter)):
+			w.doubled++
+			i++
+		case i > open+1 && line[i-1] == '\\' && !endsCell(behind, delimiter):
+			w.backslashed++
+		case endsCell(behind, delimiter):
+			w.closed++
+			open = -1
+		}
+	}
+	return open
 }
 
 func endsCell(behind, delimiter string) bool {
@@ -212,14 +253,23 @@ func endsCell(behind, delimiter string) bool {
 // rated is how many of a sample's records are looked at.
 const rated = 200
 
+// rater rates dialects by a sample, and takes no longer for one than is needed
+// to know that it is not the best. Its slices are used again.
+type rater struct {
+	split  splitter
+	cells  []string
+	quoted []bool
+}
+
 // rate tells how well a dialect explains a sample: how many records have the
-// same number of cells, and how many cells look like something.
-func rate(lines []string, d dialect, weight float64) (c candidate) {
+// same number of cells, and how many cells look like something. The score is 0
+// when it is not more than atLeast.
+func (rt *rater) rate(lines []string, d dialect, weight, atLeast float64) (c candidate) {
 	c = candidate{dialect: d}
 	counts := map[int]int{}
-	records, cells := 0, 0
-	looks := 0.0
-	var split splitter
+	records := 0
+	rt.cells, rt.quoted = rt.cells[:0], rt.quoted[:0]
+	split := &rt.split
 	for i := 0; i < len(lines) && records < rated; i++ {
 		text := lines[i]
 		got, flaw := split.split(d, text)
@@ -240,10 +290,7 @@ func rate(lines []string, d dialect, weight float64) (c candidate) {
 		}
 		records++
 		counts[len(got)]++
-		for j, cell := range got {
-			cells++
-			looks += plausible(cell, split.quoted[j])
-		}
+		rt.cells, rt.quoted = append(rt.cells, got...), append(rt.quoted, split.quoted...)
 	}
 	if records == 0 {
 		return c
@@ -261,12 +308,24 @@ func rate(lines []string, d dialect, weight float64) (c candidate) {
 	if c.fields < 2 {
 		return c
 	}
-	if names, _ := split.split(d, lines[0]); isTrusted(names, d, c.fields) && counts[len(names)] > 2 && counts[len(names)]*10 > records {
-		defer func(n int) { c.fields = n }(len(names))
-	}
 	c.share = float64(counts[c.fields]) / float64(records)
-	c.types = looks / float64(cells)
-	c.score = c.share * c.types * c.types * (1 - 1/float64(c.fields+1)) * weight
+	most := c.share * (1 - 1/float64(c.fields+1)) * weight
+	if names, _ := split.split(d, lines[0]); isTrusted(names, d, c.fields) && counts[len(names)] > 2 && counts[len(names)]*10 > records {
+		c.fields = len(names)
+	}
+	if most <= atLeast {
+		return c
+	}
+	looks := 0.0
+	for j, cell := range rt.cells {
+		p := plausible(cell, rt.quoted[j])
+		if cell != "" && cell[0] == ' ' {
+			p *= 0.9
+		}
+		looks += p
+	}
+	c.types = looks / float64(len(rt.cells))
+	c.score = most * c.types * c.types
 	return c
 }
 
@@ -305,6 +364,16 @@ func rateSingle(lines []string, said settings) candidate {
 	return c
 }
 
+// mostWeight is the most by which a delimiter's score is multiplied later.
+func mostWeight(delimiter string) float64 {
+	if delimiter == " " {
+		return trustedBlank
+	}
+	return 1
+}
+
+const trustedBlank = 1.6
+
 // blankWeight says how far blanks may be believed to be delimiters: columns of
 // one kind or quotes must speak for it, since all text has blanks.
 func blankWeight(lines []string, c candidate) float64 {
@@ -337,7 +406,7 @@ func blankWeight(lines []string, c candidate) float64 {
 		}
 	}
 	if records > 1 && (strong > 0 || quoted > records) {
-		return 1.6
+		return trustedBlank
 	}
 	return 0.5
 }
@@ -357,6 +426,9 @@ func plausible(cell string, quoted bool) float64 {
 	p := 0.9
 	if k == odd {
 		p = 0.5
+	}
+	if cell[len(cell)-1] == ',' || cell[len(cell)-1] == ';' {
+		p *= 0.5
 	}
 	for i := range len(cell) {
 		switch c := cell[i]; c {

@@ -31,19 +31,28 @@ func (t *Table) isSound(r *record) bool {
 			blanks++
 		}
 	}
-	if full*2 <= t.shape.fields+1 && (r.isBlank() || t.shape.isTotal(r.cells)) ||
+	if full*2 <= t.shape.fields+1 && (r.isBlank() || t.shape.isTotal(r.cells) || t.isNote(r)) ||
 		t.text && (apostrophes > 0 && t.isWrapped(r) || blanks > 0 && t.isSpaced(r) || strings.IndexByte(r.raw, '\r') >= 0) {
 		return false
 	}
 	if len(t.shape.strong) == 0 {
-		return full > 0 && (len(t.shape.rows) == 0 || !slices.Contains(t.shape.rows[0], r.cells[0]) || r.cells[0] == "")
+		if c := r.cells[0]; c != "" && (!t.shape.model.columns[0].hasPattern(c) || len(t.shape.rows) > 0 && slices.Contains(t.shape.rows[0], c)) {
+			return false
+		}
+		return full > 0
 	}
 	for _, j := range t.shape.strong {
-		if c := r.cells[j]; c != "" && kindOf(c).family() == t.shape.families[j] {
+		if c := r.cells[j]; c != "" && t.isOwn(c, j) {
 			return true
 		}
 	}
 	return false
+}
+
+// isOwn tells a cell that a strong column takes as its own.
+func (t *Table) isOwn(cell string, column int) bool {
+	k := kindOf(cell)
+	return t.shape.own[column].has(k) && (k != code || t.shape.model.columns[column].hasPattern(cell))
 }
 
 // isWrapped tells a record with apostrophes in place of quotation marks.
@@ -101,6 +110,10 @@ func (t *Table) judge(r *record) (Record, bool, error) {
 	if recs := t.partsAtCR(r); recs != nil {
 		t.queue = append(recs, t.queue...)
 		return Record{}, false, nil
+	}
+	if len(r.cells) != t.shape.fields && t.beginsWider(r) {
+		t.other = true
+		return t.outside(r, SecondTable)
 	}
 	if cells, did, ok := t.settle(r); ok {
 		if did == 0 && t.beginsAnother(r) {
@@ -198,11 +211,15 @@ func (t *Table) beginsAnother(r *record) bool {
 	yes, no := t.shape.model.fits(r.cells, t.shape.strong)
 	names := knownNames(r.cells)
 	if len(r.cells) == t.shape.fields {
-		if yes > 0 || no == 0 {
+		no += t.shape.model.misses(r.cells, t.shape.strong)
+		switch {
+		case yes > 0:
 			return false
+		case no == 0:
+			return areDistinct(r.cells) && t.shape.model.stranger(r.cells, 1) && (t.gap && t.areStrangeBelow(2, 1) || t.areStrangeBelow(4, 2))
 		}
 		return (no > 1 || t.gap && no*2 > len(t.shape.strong)) &&
-			(names > 1 && names*2 >= full || t.namesColumn(r) || t.isStrangeBelow())
+			(names > 1 && names*2 >= full || t.namesColumn(r) || t.areStrangeBelow(1, 1))
 	}
 	below, ok := t.peek(0)
 	if !ok {
@@ -225,14 +242,53 @@ func (t *Table) namesColumn(r *record) bool {
 	return false
 }
 
-// isStrangeBelow tells that the next record does not look like this table's.
-func (t *Table) isStrangeBelow() bool {
-	below, ok := t.peek(0)
-	if !ok {
+// areStrangeBelow tells that the next records, so many at least, do not look
+// like this table's.
+func (t *Table) areStrangeBelow(atLeast int, times float64) bool {
+	for i := range 5 {
+		below, ok := t.peek(i)
+		if !ok {
+			return i >= atLeast
+		}
+		if len(below.cells) == t.shape.fields && !t.shape.model.stranger(below.cells, times) {
+			return false
+		}
+	}
+	return true
+}
+
+// areDistinct tells cells of which none is empty, and none is there twice.
+func areDistinct(cells []string) bool {
+	seen := map[string]bool{"": true}
+	for _, c := range cells[:filled(cells)] {
+		if seen[c] {
+			return false
+		}
+		seen[c] = true
+	}
+	return true
+}
+
+// beginsWider tells the header of another table that has more or fewer
+// columns: names, and records below that have as many cells.
+func (t *Table) beginsWider(r *record) bool {
+	if r.flaw > literal || len(r.cells) < 2 || !areDistinct(r.cells) && knownNames(r.cells)*2 < len(r.cells) || filled(r.cells) < len(r.cells) || hasContact(strings.Join(r.cells, "\x00")) {
 		return false
 	}
-	yes, no := t.shape.model.fits(below.cells, t.shape.strong)
-	return len(below.cells) != t.shape.fields || no > 0 && no >= yes
+	for _, c := range r.cells {
+		if kindOf(c).strong() {
+			return false
+		}
+	}
+	if yes, _ := t.shape.model.fits(r.cells, t.shape.strong); yes > 0 {
+		return false
+	}
+	for i := range 2 {
+		if next, ok := t.peek(i); !ok || len(next.cells) != len(r.cells) || next.flaw > literal {
+			return false
+		}
+	}
+	return true
 }
 
 // areStrangers tells records behind a gap that have another number of cells,

@@ -32,6 +32,40 @@ func (k kind) String() string { return kindNames[k] }
 // strong tells a kind that hardly anything else looks like.
 func (k kind) strong() bool { return k >= integer && k <= clock }
 
+// class is what kindOf counts signs as.
+type class uint8
+
+const (
+	otherSign class = iota
+	digit
+	letter
+	blank
+	atSign
+	slash
+	dash
+	dot
+	colon
+	comma
+	apostrophe
+	classes // how many there are
+)
+
+// classOf knows the class of each sign of one byte.
+var classOf = func() (of [utf8.RuneSelf]class) {
+	for c := range of {
+		switch {
+		case c >= '0' && c <= '9':
+			of[c] = digit
+		case (c|0x20) >= 'a' && (c|0x20) <= 'z':
+			of[c] = letter
+		}
+	}
+	for c, is := range map[byte]class{' ': blank, '@': atSign, '/': slash, '-': dash, '.': dot, ':': colon, ',': comma, '\'': apostrophe} {
+		of[c] = is
+	}
+	return of
+}()
+
 // kindOf looks at a cell.
 func kindOf(s string) kind {
 	s = strings.TrimSpace(s)
@@ -41,32 +75,25 @@ func kindOf(s string) kind {
 	if len(s) > 300 {
 		return words
 	}
-	var digits, letters, blanks, at, slashes, dashes, dots, colons, commas, others int
-	for _, c := range s {
+	var counts [classes]int
+	for i := 0; i < len(s); {
+		b := s[i]
+		if b < utf8.RuneSelf {
+			counts[classOf[b]]++
+			i++
+			continue
+		}
+		c, n := utf8.DecodeRuneInString(s[i:])
+		i += n
 		switch {
-		case c >= '0' && c <= '9':
-			digits++
-		case c < utf8.RuneSelf && (c|0x20) >= 'a' && (c|0x20) <= 'z', c >= utf8.RuneSelf && unicode.IsLetter(c):
-			letters++
-		case c == ' ':
-			blanks++
-		case c == '@':
-			at++
-		case c == '/':
-			slashes++
-		case c == '-':
-			dashes++
-		case c == '.':
-			dots++
-		case c == ':':
-			colons++
-		case c == ',':
-			commas++
-		case c == '\'' || c == '’':
-		default:
-			others++
+		case unicode.IsLetter(c):
+			counts[letter]++
+		case c != '’':
+			counts[otherSign]++
 		}
 	}
+	digits, letters, blanks, at, slashes, dashes, dots, colons, commas, others := counts[digit], counts[letter], counts[blank], counts[atSign],
+		counts[slash], counts[dash], counts[dot], counts[colon], counts[comma], counts[otherSign]
 	if letters == 0 {
 		return kindOfDigits(s, digits, slashes, dashes, dots, colons, commas)
 	}

@@ -1,11 +1,16 @@
 package dropfile
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // model knows what the cells of each column look like.
 type model struct {
-	columns []columnModel
-	rows    int
+	columns  []columnModel
+	rows     int
+	examples [][]string // some of the records that were learned from
+	dearest  float64    // what nearly all of the examples cost at most; 0: not yet known
 }
 
 // columnModel counts what a column's cells look like.
@@ -24,6 +29,7 @@ type columnModel struct {
 const (
 	maxPatterns = 64
 	maxValues   = 24
+	maxExamples = 40
 	learnedFrom = 500 // records at most
 )
 
@@ -39,6 +45,9 @@ func newModel(fields int) *model {
 // learn takes a record's cells as an example.
 func (m *model) learn(cells []string, quoted []bool) {
 	m.rows++
+	if len(m.examples) < maxExamples {
+		m.examples = append(m.examples, cells)
+	}
 	for j := range m.columns {
 		c := &m.columns[j]
 		if j >= len(cells) || cells[j] == "" {
@@ -83,6 +92,36 @@ func (m *model) cost(cell string, column int) float64 {
 		p = 0.15*p + 0.85*share(c.values[cell])
 	}
 	return -math.Log(p * (filled + 0.1) / (rows + 1))
+}
+
+// stranger tells cells that surprise more than those of nearly any record that
+// was learned from, so many times at least: they are another table's.
+func (m *model) stranger(cells []string, times float64) bool {
+	if len(m.examples) == 0 {
+		return false
+	}
+	if m.dearest == 0 {
+		costs := make([]float64, len(m.examples))
+		for i, e := range m.examples {
+			costs[i] = m.costs(e)
+		}
+		slices.Sort(costs)
+		m.dearest = costs[len(costs)*19/20]
+	}
+	return m.costs(cells) > times*m.dearest+costStranger
+}
+
+// costs is what a record's cells cost, with those that are missing.
+func (m *model) costs(cells []string) float64 {
+	sum := 0.0
+	for j := range m.columns {
+		cell := ""
+		if j < len(cells) {
+			cell = cells[j]
+		}
+		sum += m.cost(cell, j)
+	}
+	return sum
 }
 
 // outline is the weight of a cell's pattern: the more alike a column's cells
@@ -168,8 +207,37 @@ func (m *model) family(column int) family {
 	return families
 }
 
+// kindSet is a set of kinds, as bits.
+type kindSet uint16
+
+func (s kindSet) has(k kind) bool { return s&(1<<k) != 0 }
+
+// own tells the kinds of cells that a column takes as its own. Letters among
+// figures that have none are no figure: Q1 above 4, 2, 5.
+func (m *model) own(column int) kindSet {
+	f := m.family(column)
+	if f == families {
+		return 0
+	}
+	var set kindSet
+	for k := range kinds {
+		if k.family() == f {
+			set |= 1 << k
+		}
+	}
+	if c := &m.columns[column]; c.cells >= 5 && c.kinds[code]*50 < c.cells {
+		set &^= 1 << code
+	}
+	return set
+}
+
+// hasPattern tells a cell that has the outline of others of its column.
+func (c *columnModel) hasPattern(cell string) bool {
+	return c.patterns[pattern(cell)] > 0
+}
+
 // fits counts the strong columns whose cells are as they should be, and those
-// whose are not; empty cells count for neither.
+// whose are not; empty cells count for neither, nor do codes of another outline.
 func (m *model) fits(cells []string, strong []int) (yes, no int) {
 	for _, j := range strong {
 		if j >= len(cells) || cells[j] == "" {
@@ -177,13 +245,26 @@ func (m *model) fits(cells []string, strong []int) (yes, no int) {
 		}
 		if k := kindOf(cells[j]); k == empty {
 			continue
-		} else if k.family() == m.family(j) {
-			yes++
+		} else if own := m.own(j); own.has(k) {
+			if k != code || m.columns[j].hasPattern(cells[j]) {
+				yes++
+			}
 		} else {
 			no++
 		}
 	}
 	return yes, no
+}
+
+// misses counts the strong columns that are empty but hardly ever are.
+func (m *model) misses(cells []string, strong []int) int {
+	n := 0
+	for _, j := range strong {
+		if (j >= len(cells) || cells[j] == "") && m.columns[j].empty*20 < m.rows {
+			n++
+		}
+	}
+	return n
 }
 
 // mostlyQuoted tells a column whose cells nearly all stand within quotes.

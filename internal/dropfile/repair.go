@@ -28,6 +28,8 @@ const (
 	costQuote     = 1.5 // other quotes
 	costEscape    = 0.5 // another escape
 
+	costStranger = 6.0 // by which another table's record surprises more than any of this one's
+
 	margin     = 1.5 // to the next reading
 	maxReached = 3   // readings kept per place
 	maxMerged  = 24  // delimiters within one cell

@@ -9,17 +9,17 @@ import (
 
 // shape is where a file's table is and what it looks like.
 type shape struct {
-	fields   int
-	rows     [][]string // of the header, from the top; none: the table has no header
-	lines    []int      // of the header's rows
-	first    int        // the table's first record behind the header, among those looked at
-	broken   bool       // the header has not as many names as the records have cells
-	mended   bool       // it was repaired
-	tail     int        // columns behind the last that the header has, all of them empty
-	model    *model
-	strong   []int // the columns whose cells are quick to judge first
-	families []family
-	resplit  func(record, int) ([]string, bool) // reads a header's line in another dialect
+	fields  int
+	rows    [][]string // of the header, from the top; none: the table has no header
+	lines   []int      // of the header's rows
+	first   int        // the table's first record behind the header, among those looked at
+	broken  bool       // the header has not as many names as the records have cells
+	mended  bool       // it was repaired
+	tail    int        // columns behind the last that the header has, all of them empty
+	model   *model
+	strong  []int                              // the columns whose cells are quick to judge first
+	own     []kindSet                          // by column
+	resplit func(record, int) ([]string, bool) // reads a header's line in another dialect
 }
 
 const (
@@ -54,7 +54,7 @@ func findShape(recs []record, fields, headerLine int, resplit func(record, int) 
 		s.learn(recs, start)
 	case headerLine > headerFound:
 		s.takeHeader(recs, start)
-	case s.isHeader(recs[start].cells):
+	case s.isHeader(recs[start].cells), s.isGroupRow(recs, start):
 		s.takeHeader(recs, start)
 	case start > 0 && s.isBrokenHeader(recs[start-1]):
 		s.takeBrokenHeader(recs[start-1], start)
@@ -109,10 +109,13 @@ func isTitle(cells []string) bool {
 }
 
 // learn takes the records from an index on as examples, up to where another
-// table begins.
+// table begins. Lines with one cell at their beginning are none, unless they
+// are frequent: they are titles and notes.
 func (s *shape) learn(recs []record, from int) {
 	s.model = newModel(s.fields)
+	notes := s.fields > 2 && !s.isOftenShort(recs[min(from, len(recs)):])
 	gap := false
+	var strong []int
 	for i := from; i < len(recs) && s.model.rows < learnedFrom; i++ {
 		r := &recs[i]
 		if r.isBlank() {
@@ -128,11 +131,14 @@ func (s *shape) learn(recs []record, from int) {
 		if gap && from > 0 && sharesName(r.cells, recs[from-1].cells) {
 			break
 		}
-		if saysTotal(r.cells[0]) {
+		if saysTotal(r.cells[0]) || notes && filled(r.cells) == 1 {
 			continue
 		}
 		if s.model.rows > 5 {
-			if yes, no := s.model.fits(r.cells, s.model.strong()); yes == 0 && no > 1 || gap && no > yes {
+			if s.model.rows%8 == 6 {
+				strong = s.model.strong()
+			}
+			if yes, no := s.model.fits(r.cells, strong); yes == 0 && no > 1 || gap && no > yes {
 				break
 			}
 		}
@@ -140,6 +146,18 @@ func (s *shape) learn(recs []record, from int) {
 		s.model.learn(r.cells, r.quoted)
 	}
 	s.settle()
+}
+
+// isOftenShort tells records of which many have nothing behind their first
+// cell.
+func (s *shape) isOftenShort(recs []record) bool {
+	n := 0
+	for i := range recs {
+		if len(recs[i].cells) == s.fields && filled(recs[i].cells) == 1 {
+			n++
+		}
+	}
+	return n*4 > len(recs)
 }
 
 // sharesName tells a record with a cell that is the header's own in its column.
@@ -204,6 +222,26 @@ func areCounted(cells []string) bool {
 	return true
 }
 
+// isGroupRow tells the first row of a header that stands over several columns
+// each, by the row of names below it.
+func (s *shape) isGroupRow(recs []record, at int) bool {
+	cells := recs[at].cells
+	if at+3 >= len(recs) || len(recs[at+1].cells) != s.fields || filled(cells) < 2 || !slices.Contains(cells[:filled(cells)], "") {
+		return false
+	}
+	for _, c := range cells {
+		if kindOf(c).strong() {
+			return false
+		}
+	}
+	s.learn(recs, at+2)
+	if yes, _ := s.model.fits(cells, s.strong); yes == 0 && s.isHeader(recs[at+1].cells) {
+		return true
+	}
+	s.learn(recs, at+1)
+	return false
+}
+
 // isUsual tells a record whose cells are found again below it.
 func (s *shape) isUsual(cells []string) bool {
 	n := 0
@@ -246,6 +284,10 @@ func (s *shape) takeHeader(recs []record, at int) {
 	}
 	s.addRow(head)
 	next := at + 1
+	if slices.Contains(head.cells, "") && next < len(recs) && s.isGroupRow(recs, at) {
+		s.addRow(recs[next])
+		next++
+	}
 	for next < len(recs) && len(s.rows) < maxHeaderRows && s.isHeaderRow(recs[next].cells, recs[at].cells) {
 		s.addRow(recs[next])
 		next++
@@ -294,9 +336,9 @@ func (s *shape) dropEmptyTail() {
 // settle judges the columns once they are known.
 func (s *shape) settle() {
 	s.strong = s.model.strong()
-	s.families = make([]family, len(s.model.columns))
-	for j := range s.families {
-		s.families[j] = s.model.family(j)
+	s.own = make([]kindSet, len(s.model.columns))
+	for j := range s.own {
+		s.own[j] = s.model.own(j)
 	}
 	quick := func(j int) int { return -s.model.columns[j].kinds[phone] - s.model.columns[j].kinds[integer] }
 	slices.SortStableFunc(s.strong, func(a, b int) int { return cmp.Compare(quick(a), quick(b)) })
