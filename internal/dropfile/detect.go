@@ -155,7 +155,7 @@ func dialectsFor(lines []string, delimiter string, said settings) []dialect {
 	d := dialect{delimiter: delimiter, quote: '"'}
 	double, single := wraps(lines, delimiter, '"'), wraps(lines, delimiter, '\'')
 	q := double
-	if single.closed > double.closed && single.closed > 1 && single.closed*50 >= len(lines) {
+	if single.lines > double.lines && single.lines > 1 && single.lines*50 >= len(lines) || single.lines == 1 && double.lines == 0 && len(lines) < 5 && single.closed > 1 {
 		d.quote, q = '\'', single
 	}
 	if said.hasQuote {
@@ -190,13 +190,19 @@ func dialectsFor(lines []string, delimiter string, said settings) []dialect {
 }
 
 // wrapped counts quotes that stand around cells, and escaped ones within.
-type wrapped struct{ closed, doubled, backslashed int }
+type wrapped struct {
+	closed, doubled, backslashed int
+	lines                        int // with a pair of quotes
+}
 
 func wraps(lines []string, delimiter string, quote byte) wrapped {
 	var w wrapped
 	for n := 0; n < len(lines); n++ {
-		line := lines[n]
+		line, before := lines[n], w.closed
 		open := w.of(line, delimiter, quote)
+		if w.closed > before {
+			w.lines++
+		}
 		if open < 0 || delimiter == "" {
 			continue
 		}
@@ -212,6 +218,7 @@ func wraps(lines []string, delimiter string, quote byte) wrapped {
 			whole := wrapped{}
 			if whole.of(text, delimiter, quote) < 0 && whole.closed > 0 {
 				w.closed, w.doubled, w.backslashed = w.closed+whole.closed, w.doubled+whole.doubled, w.backslashed+whole.backslashed
+				w.lines++
 				n += more
 				break
 			}

@@ -115,7 +115,11 @@ func (t *Table) judge(r *record) (Record, bool, error) {
 		t.other = true
 		return t.outside(r, SecondTable)
 	}
-	if cells, did, ok := t.settle(r); ok {
+	cells, did, ok := t.settle(r)
+	if out, ok := t.assemble(r, did, ok); ok {
+		return out, true, nil
+	}
+	if ok {
 		if did == 0 && t.beginsAnother(r) {
 			t.other = true
 			return t.outside(r, SecondTable)
@@ -130,15 +134,17 @@ func (t *Table) judge(r *record) (Record, bool, error) {
 	case t.isNote(r):
 		return t.outside(r, Note)
 	}
-	if out, ok := t.join(r); ok {
-		return out, true, nil
-	}
+	return t.refused(r), true, nil
+}
+
+// refused is a record of which it cannot be told which cells it has.
+func (t *Table) refused(r *record) Record {
 	t.gap = false
 	out := t.record(r, nil, nil)
 	out.Refusal = t.refusal(r)
 	out.Changes = []lead.Change{{Field: recordField, From: r.raw, Why: out.Refusal.Detail}}
 	t.odd.refused(r, out.Refusal)
-	return out, true, nil
+	return out
 }
 
 func (t *Table) outside(r *record, why string) (Record, bool, error) {
@@ -224,6 +230,9 @@ func (t *Table) beginsAnother(r *record) bool {
 	below, ok := t.peek(0)
 	if !ok {
 		return t.gap && names > 1
+	}
+	if next, ok := t.peek(1); ok && len(next.cells) != len(r.cells) && names*2 < full {
+		return false
 	}
 	if len(below.cells) == t.shape.fields && below.flaw == sound {
 		return false

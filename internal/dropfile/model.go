@@ -256,6 +256,25 @@ func (m *model) fits(cells []string, strong []int) (yes, no int) {
 	return yes, no
 }
 
+// strangers counts cells that cannot be their columns': others than figures in a
+// column of figures, or an email in a column that has none.
+func (m *model) strangers(cells []string) int {
+	n := 0
+	for j, cell := range cells[:min(len(cells), len(m.columns))] {
+		c := &m.columns[j]
+		if cell == "" || c.cells < 3 {
+			continue
+		}
+		k := kindOf(cell)
+		if own := m.own(j); own != 0 && k != empty && !own.has(k) {
+			n++
+		} else if own == 0 && c.kinds[k] == 0 && c.cells >= 5 && (k == email || k == address || k == date || k == phone) {
+			n++
+		}
+	}
+	return n
+}
+
 // misses counts the strong columns that are empty but hardly ever are.
 func (m *model) misses(cells []string, strong []int) int {
 	n := 0

@@ -168,10 +168,14 @@ func (r *repairer) step(from *reading) {
 		r.stray(from, from.place+len(r.d.delimiter))
 	}
 	r.blank(from)
+	opened := 0.0
 	if r.d.quote != 0 && rest != "" && rest[0] == r.d.quote {
 		r.quotedCells(from)
+		if cell, quoted, _, f := nextCell(r.d, rest); quoted && f == sound && strings.Contains(cell, r.d.delimiter) {
+			opened = costUnlikely // a cell that needs its quotes, and has them
+		}
 	}
-	r.bareCells(from)
+	r.bareCells(from, opened)
 	if r.splits {
 		r.gluedCells(from)
 	}
@@ -224,13 +228,14 @@ func (r *repairer) unpaired(content string) float64 {
 	return cost
 }
 
-// bareCells tries cells up to the next delimiter and to later ones.
-func (r *repairer) bareCells(from *reading) {
+// bareCells tries cells up to the next delimiter and to later ones; opened is
+// what each of them costs for a quote that it takes as text.
+func (r *repairer) bareCells(from *reading, opened float64) {
 	rest := r.text[from.place:]
 	merged := 0.0
 	for i, n := 0, 0; i <= maxMerged; i++ {
 		n += indexDelimiter(r.d, rest[n:])
-		r.bareCell(from, rest[:n], merged, i)
+		r.bareCell(from, rest[:n], opened, merged, i)
 		if n == len(rest) || r.d.delimiter == "" {
 			return
 		}
@@ -247,7 +252,7 @@ func (r *repairer) bareCells(from *reading) {
 
 // bareCell tries a cell that no pair of quotes encloses; so many delimiters
 // are in it.
-func (r *repairer) bareCell(from *reading, cell string, merged float64, delimiters int) {
+func (r *repairer) bareCell(from *reading, cell string, opened, merged float64, delimiters int) {
 	did, edge := repairs(0), false
 	if delimiters > 0 {
 		did = didMerge
@@ -289,6 +294,7 @@ func (r *repairer) bareCell(from *reading, cell string, merged float64, delimite
 	inner := r.unpaired(content)
 	content = unescape(r.d, content)
 	asText, asQuote := costLikely, costUnlikely
+	inner += opened
 	if quotedColumn || unescape(r.d, seen) != seen {
 		asText, asQuote = costUnlikely, costLikely
 	}
@@ -297,7 +303,7 @@ func (r *repairer) bareCell(from *reading, cell string, merged float64, delimite
 		r.add(from, next, plain, seen, merged+costUnlikely, did|didQuoteText)
 		return
 	case delimiters == 0:
-		r.add(from, next, plain, seen, merged+asText, did|didQuoteText)
+		r.add(from, next, plain, seen, merged+asText+opened, did|didQuoteText)
 	default: // which is what quotes are for
 		r.add(from, next, plain, seen, merged+costUnlikely, did|didQuoteText)
 		merged, asQuote = costMergeSoft, costLikely

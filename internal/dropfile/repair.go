@@ -126,7 +126,7 @@ func (m *model) believes(cells []string, did repairs, strong []int) bool {
 	switch {
 	case did&^quotesOnly == 0:
 		return true // as many cells as there should be
-	case no > 0, len(strong) > 0 && yes == 0, len(strong) == 0 && m.rows < 20:
+	case no > 0, m.strangers(without) > 0, len(strong) > 0 && yes == 0, len(strong) == 0 && m.rows < 20:
 		return false
 	}
 	return full*2 >= len(cells)-m.usuallyEmpty()
@@ -152,7 +152,7 @@ func (m *model) otherDialects(text string, d dialect) []otherDialect {
 	var all []otherDialect
 	add := func(o dialect, did repairs) { all = append(all, otherDialect{o, did}) }
 	delimiters := []string{d.delimiter}
-	for _, other := range []string{",", ";", "\t", "|", ", ", "^", "~", ":", " "} {
+	for _, other := range []string{",", ";", "\t", "|", ", ", "||", "\t\t", "^", "~", ":", " "} {
 		if other != d.delimiter && strings.Count(text, other)*2 >= len(m.columns)-1 {
 			delimiters = append(delimiters, other)
 		}

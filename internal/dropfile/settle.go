@@ -40,28 +40,34 @@ func (t *Table) settle(r *record) ([]string, repairs, bool) {
 	if !t.text {
 		return r.cells, 0, len(r.cells) == n
 	}
-	if len(r.cells) == n && t.isSpaced(r) {
+	spaced := len(r.cells) == n && t.isSpaced(r)
+	if spaced {
 		var split splitter
-		spaced := t.dialect
-		spaced.delimiter += " "
-		if cells, flaw := split.split(spaced, r.raw); len(cells) == n && flaw <= literal {
+		wider := t.dialect
+		wider.delimiter += " "
+		if cells, flaw := split.split(wider, r.raw); len(cells) == n && flaw <= literal {
 			return slices.Clone(cells), didDelimiter, true
 		}
 	}
 	if cells, ok := t.unwrapped(r); ok {
 		return cells, didUnwrap, true
 	}
-	_, strangers := t.shape.model.fits(r.cells, t.shape.strong)
+	strangers := t.shape.model.strangers(r.cells)
 	switch {
 	case len(r.cells) > n && filled(r.cells) <= n && r.flaw <= literal && strangers == 0 && !t.shape.model.lacks(r.cells[:n]):
 		return r.cells[:n], 0, true // empty columns at the end, as spreadsheets leave them
-	case len(r.cells) != n:
+	case len(r.cells) != n, spaced:
 	case r.flaw == sound && !t.isWrapped(r):
 		return r.cells, 0, true
 	case r.flaw == literal && strangers == 0 && !t.onesidedQuote(r):
 		return r.cells, 0, true
 	}
-	splits := len(r.cells) < n || len(r.cells) == n && r.flaw > sound
+	return t.repaired(r, len(r.cells) < n || len(r.cells) == n && r.flaw > sound)
+}
+
+// repaired repairs a record within the file's budget; splits tells that a
+// delimiter may be missing.
+func (t *Table) repaired(r *record, splits bool) ([]string, repairs, bool) {
 	allowed := min(maxSteps, firstSteps+stepsPerLine*t.count-t.steps)
 	left := allowed
 	cells, did, ok := t.shape.model.repairRecord(r.raw, t.dialect, splits, t.shape.strong, &left)
@@ -128,34 +134,92 @@ func (t *Table) resplit(r record, fields int) ([]string, bool) {
 	return cells, len(cells) == fields
 }
 
-// join puts a record together that a line break has cut in two.
-func (t *Table) join(r *record) (Record, bool) {
-	if !t.text || r.flaw > literal || len(r.cells) >= t.shape.fields || len(r.cells) < 2 || len(t.queue) == 0 && t.ahead != nil {
+const maxAssembled = 60 // lines
+
+// assemble puts a record together that its damage has left in several lines.
+// did and settled tell whether its first line is a record by itself: then the
+// lines behind must have quotes. Where they are one record but cannot be told
+// apart into cells, they are refused as one.
+func (t *Table) assemble(r *record, did repairs, settled bool) (Record, bool) {
+	whole, lines := t.leftover(r)
+	if lines == 0 {
 		return Record{}, false
 	}
-	if len(t.queue) == 0 {
-		t.pull()
-	}
-	if len(t.queue) == 0 {
+	hasQuotes := strings.ContainsAny(whole.raw[len(r.raw):], `"'`)
+	const supplied = didGap | didSplit
+	settled = settled && did&supplied == 0
+	if settled && (did == 0 || !hasQuotes) || len(r.cells) > t.shape.fields && !hasQuotes {
 		return Record{}, false
 	}
-	next := &t.queue[0]
-	last := len(r.cells) - 1
-	if next.isBlank() || next.flaw > literal || last+len(next.cells) != t.shape.fields {
+	cells, doing, ok := t.repaired(&whole, true)
+	if yes, no := t.shape.model.fits(cells, t.shape.strong); no > 0 || yes == 0 && len(t.shape.strong) > 0 {
+		ok = false
+	}
+	if doing&supplied != 0 && (settled || !hasQuotes) {
+		ok = false
+	}
+	closes := r.flaw >= behind && strings.Count(whole.raw[len(r.raw):], string(t.dialect.quote))%2 == 1
+	if !ok && !closes && (settled || !hasQuotes) {
 		return Record{}, false
 	}
-	cells := slices.Concat(r.cells[:last], []string{r.cells[last] + "\n" + next.cells[0]}, next.cells[1:])
-	yes, no := t.shape.model.fits(cells, t.shape.strong)
-	if no > 0 || yes < 2 {
-		return Record{}, false
+	for range lines {
+		if _, err := t.shift(); err != nil {
+			return Record{}, false
+		}
 	}
-	both := *r
-	both.raw += "\n" + next.raw
-	if _, err := t.shift(); err != nil {
-		return Record{}, false
+	stood := fmt.Sprintf("it stood on %d lines", lines+1)
+	if !ok {
+		out := t.refused(&whole)
+		out.Changes[0].Why = stood + "; " + out.Changes[0].Why
+		return out, true
 	}
 	t.gap = false
-	return t.record(&both, cells, []lead.Change{{Field: recordField, From: shortened(both.raw, 2000), Why: "a line break cut it in two"}}), true
+	change := lead.Change{Field: recordField, From: shortened(whole.raw, 2000), Why: stood}
+	if doing != 0 {
+		change.Why += "; " + doing.String()
+	}
+	return t.record(&whole, cells, []lead.Change{change}), true
+}
+
+// leftover joins a record with the lines behind it with which no record begins,
+// and returns how many they are.
+func (t *Table) leftover(r *record) (whole record, lines int) {
+	whole = *r
+	if !t.text {
+		return whole, 0
+	}
+	raw, crlf := r.raw, r.crlf
+	for i := 0; i < maxAssembled && len(raw) < 64<<10; i++ {
+		for i >= len(t.queue) && t.ahead == nil {
+			t.pull()
+		}
+		if i >= len(t.queue) || t.startsRecord(&t.queue[i]) {
+			break
+		}
+		next := &t.queue[i]
+		end := "\n"
+		if crlf {
+			end = "\r\n"
+		}
+		raw, crlf = raw+end+next.raw, next.crlf
+		if !next.isBlank() { // blank lines behind the last are no part of it
+			whole.raw, whole.crlf, lines = raw, crlf, i+1
+		}
+	}
+	return whole, lines
+}
+
+// startsRecord tells a line with which a record begins, a sound one or not.
+func (t *Table) startsRecord(r *record) bool {
+	cells := r.cells
+	if len(cells) >= t.shape.fields && r.flaw == sound && !r.isBlank() {
+		return true
+	}
+	if len(cells) < 3 {
+		return false
+	}
+	yes, no := t.shape.model.fits(cells[:len(cells)-1], t.shape.strong)
+	return no == 0 && (yes > 1 || yes > 0 && t.shape.model.knows(cells[0]))
 }
 
 func (t *Table) refusal(r *record) *lead.Refusal {

@@ -397,7 +397,7 @@ func mendedHeader(names []string, fields int) []string {
 			continue
 		}
 		for cut := 1; cut < len(name); cut++ {
-			if knownName(name[:cut]) && knownName(name[cut:]) {
+			if mayMeet(name, cut) && knownName(name[:cut]) && knownName(name[cut:]) {
 				found = append(found, slices.Concat(names[:i], []string{name[:cut], name[cut:]}, names[i+1:]))
 			}
 		}
@@ -406,6 +406,17 @@ func mendedHeader(names []string, fields int) []string {
 		return found[0]
 	}
 	return names
+}
+
+// mayMeet tells a place where two names may have come together: at a capital or
+// a sign; in a name without capitals, anywhere but near its ends.
+func mayMeet(name string, cut int) bool {
+	before, behind := name[cut-1], name[cut]
+	if strings.ToLower(name) == name || strings.ToUpper(name) == name {
+		return cut > 2 && len(name)-cut > 2
+	}
+	isSmall := func(c byte) bool { return c >= 'a' && c <= 'z' }
+	return isSmall(before) && !isSmall(behind)
 }
 
 // header joins the header's rows with a blank, column by column.

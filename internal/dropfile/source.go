@@ -15,6 +15,7 @@ type record struct {
 	cells  []string
 	quoted []bool // which cells stand within quotes; nil once the table is known
 	flaw   flaw
+	crlf   bool   // its line break is a carriage return and a line feed
 	mended string // why bytes of it were replaced
 }
 
@@ -34,6 +35,7 @@ type textSource struct {
 	slab    []string
 	marks   bool // quoted is wanted
 	wrapped bool // each line stands within quotation marks
+	afterCR bool // the record before was ended by a carriage return
 }
 
 const (
@@ -50,33 +52,59 @@ func (s *textSource) next() (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	rec := record{line: s.line}
+	lines := 1
+	after := s.afterCR
+	if cr := s.endsAtCR(s.w.bytes(0, n)); cr > 0 {
+		n, lines = cr, 0
+	}
+	rec := record{line: s.line, crlf: bytes.HasSuffix(s.w.bytes(0, n), []byte("\r\n"))}
 	rec.raw, rec.mended = fixed(withoutBreak(s.w.bytes(0, n)))
 	if s.wrapped {
 		if inner, ok := unwrapLine(rec.raw); ok {
 			rec.raw = inner
 		}
 	}
-	lines := 1
 	cells, flaw := s.split.split(s.dialect, rec.raw)
 	if flaw == unclosed {
 		end, raw, more, err := s.closed(n)
 		if err != nil {
 			return record{}, err
 		}
-		if more > 0 {
-			n, rec.raw, lines = end, raw, 1+more
+		if raw != "" {
+			n, rec.raw, lines = end, raw, lines+more
 		}
 		cells, flaw = s.split.split(s.dialect, rec.raw)
 	}
+	if after && rec.mended == "" {
+		rec.mended = "a carriage return ended the record before"
+	}
 	rec.flaw = flaw
 	rec.cells = s.keep(cells)
+	s.afterCR = s.w.ends == LF && bytes.HasSuffix(s.w.bytes(0, n), []byte{'\r'})
 	if s.marks {
 		rec.quoted = append([]bool(nil), s.split.quoted...)
 	}
 	s.line += lines
 	s.w.start += n
 	return rec, nil
+}
+
+// endsAtCR tells where a record ends within a line: at a carriage return behind
+// which another one begins. Returns 0 when it does not.
+func (s *textSource) endsAtCR(line []byte) int {
+	cr := bytes.IndexByte(line, '\r')
+	if cr <= 0 || cr+2 >= len(line) || s.fields < 2 {
+		return 0
+	}
+	before, _ := fixed(line[:cr])
+	if cells, flaw := s.split.split(s.dialect, before); len(cells) != s.fields || flaw > literal {
+		return 0
+	}
+	behind, _ := fixed(withoutBreak(line[cr+1:]))
+	if cells, _ := s.split.split(s.dialect, behind); len(cells) < 2 || len(cells) > s.fields {
+		return 0
+	}
+	return cr + 1
 }
 
 // keep copies cells from the splitter into a slab of many records' cells.
@@ -91,8 +119,8 @@ func (s *textSource) keep(cells []string) []string {
 
 // closed looks for the line that closes the quote which the line of n bytes
 // leaves open. The lines between must not be records themselves: then the quote
-// was never closed, and is this one line's damage. Returns how many more lines
-// the record has, 0 when it has none.
+// was never closed, and is this one line's damage. Returns the record's text and
+// how many more lines it has; no text when it has none.
 func (s *textSource) closed(n int) (end int, raw string, more int, err error) {
 	end = n
 	for more = 1; more <= maxQuotedLines && end < maxQuotedBytes; more++ {
@@ -112,6 +140,12 @@ func (s *textSource) closed(n int) (end int, raw string, more int, err error) {
 		}
 		if bytes.IndexByte(s.w.bytes(from, end), s.dialect.quote) < 0 {
 			continue
+		}
+		if cr := bytes.IndexByte(s.w.bytes(from, end), '\r'); cr > 0 && s.fields > 2 && from+cr+2 < end {
+			raw, _ = fixed(s.w.bytes(0, from+cr))
+			if cells, flaw := s.split.split(s.dialect, raw); len(cells) == s.fields && flaw <= literal {
+				return from + cr + 1, raw, more - 1, nil
+			}
 		}
 		raw, _ = fixed(withoutBreak(s.w.bytes(0, end)))
 		switch cells, flaw := s.split.split(s.dialect, raw); {
