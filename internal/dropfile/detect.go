@@ -203,7 +203,7 @@ func wraps(lines []string, delimiter string, quote byte) wrapped {
 		if w.closed > before {
 			w.lines++
 		}
-		if open < 0 || delimiter == "" {
+		if open < 0 || delimiter == "" || n > 0 && strings.Count(line, delimiter) >= strings.Count(lines[0], delimiter) {
 			continue
 		}
 		// The cell may go on below, unless the line has all its cells already or
@@ -317,7 +317,8 @@ func (rt *rater) rate(lines []string, d dialect, weight, atLeast float64) (c can
 	}
 	c.share = float64(counts[c.fields]) / float64(records)
 	most := c.share * (1 - 1/float64(c.fields+1)) * weight
-	if names, _ := split.split(d, lines[0]); isTrusted(names, d, c.fields) && counts[len(names)] > 2 && counts[len(names)]*10 > records {
+	if names, _ := split.split(d, lines[0]); len(names) < c.fields &&
+		(isTrusted(names, d, c.fields) && counts[len(names)] > 2 && counts[len(names)]*10 > records || isTight(lines, d, slices.Clone(names))) {
 		c.fields = len(names)
 	}
 	if most <= atLeast {
@@ -348,6 +349,39 @@ func isTrusted(names []string, d dialect, fields int) bool {
 		}
 	}
 	return d.delimiter == " " || knownNames(names)*2 >= len(names)
+}
+
+// isTight tells records that have as many cells as the header names once a
+// delimiter with a blank behind it is taken as text, nearly all of them.
+func isTight(lines []string, d dialect, names []string) bool {
+	if len(d.delimiter) != 1 || d.delimiter == " " || len(names) < 3 || knownNames(names) == 0 {
+		return false
+	}
+	var split splitter
+	n := 0
+	for _, line := range lines[1:] {
+		if cells, flaw := split.split(d, line); flaw == sound && len(tight(cells, split.quoted, d.delimiter, len(names))) == len(names) {
+			n++
+		}
+	}
+	return n > 1 && n*10 >= (len(lines)-1)*9
+}
+
+// tight joins cells that begin with a blank to those before them, if there are
+// more than there should be.
+func tight(cells []string, quoted []bool, delimiter string, fields int) []string {
+	if len(cells) <= fields {
+		return cells
+	}
+	var out []string
+	for i, c := range cells {
+		if len(out) > 0 && len(c) > 1 && c[0] == ' ' && !quoted[i] && !quoted[i-1] {
+			out[len(out)-1] += delimiter + c
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 // rateSingle rates a file of one column.

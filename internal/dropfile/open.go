@@ -161,7 +161,7 @@ func (t *Table) begin(o Options, fields int) error {
 	if limit <= 0 {
 		limit = defaultFields
 	}
-	t.shape = findShape(t.queue, fields, o.HeaderLine, t.resplit)
+	t.shape = findShape(t.queue, fields, t.dialect.delimiter, o.HeaderLine, t.resplit)
 	if t.shape.fields > limit {
 		return &FormatError{Looks: fmt.Sprintf("a table of %d columns", t.shape.fields), Cure: fmt.Sprintf("at most %d are read: the file is damaged or is no CSV", limit)}
 	}

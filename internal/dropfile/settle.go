@@ -141,6 +141,9 @@ const maxAssembled = 60 // lines
 // lines behind must have quotes. Where they are one record but cannot be told
 // apart into cells, they are refused as one.
 func (t *Table) assemble(r *record, did repairs, settled bool) (Record, bool) {
+	if len(r.cells) < 2 && r.flaw < behind {
+		return Record{}, false // a title or a note
+	}
 	whole, lines := t.leftover(r)
 	if lines == 0 {
 		return Record{}, false

@@ -9,17 +9,18 @@ import (
 
 // shape is where a file's table is and what it looks like.
 type shape struct {
-	fields  int
-	rows    [][]string // of the header, from the top; none: the table has no header
-	lines   []int      // of the header's rows
-	first   int        // the table's first record behind the header, among those looked at
-	broken  bool       // the header has not as many names as the records have cells
-	mended  bool       // it was repaired
-	tail    int        // columns behind the last that the header has, all of them empty
-	model   *model
-	strong  []int                              // the columns whose cells are quick to judge first
-	own     []kindSet                          // by column
-	resplit func(record, int) ([]string, bool) // reads a header's line in another dialect
+	fields    int
+	delimiter string     // of a text
+	rows      [][]string // of the header, from the top; none: the table has no header
+	lines     []int      // of the header's rows
+	first     int        // the table's first record behind the header, among those looked at
+	broken    bool       // the header has not as many names as the records have cells
+	mended    bool       // it was repaired
+	tail      int        // columns behind the last that the header has, all of them empty
+	model     *model
+	strong    []int                              // the columns whose cells are quick to judge first
+	own       []kindSet                          // by column
+	resplit   func(record, int) ([]string, bool) // reads a header's line in another dialect
 }
 
 const (
@@ -30,8 +31,8 @@ const (
 
 // findShape finds the first real table among a file's first records.
 // headerLine is the configured one, or headerFound or headerNone.
-func findShape(recs []record, fields, headerLine int, resplit func(record, int) ([]string, bool)) shape {
-	s := shape{fields: max(1, fields), resplit: resplit}
+func findShape(recs []record, fields int, delimiter string, headerLine int, resplit func(record, int) ([]string, bool)) shape {
+	s := shape{fields: max(1, fields), delimiter: delimiter, resplit: resplit}
 	start := s.findStart(recs)
 	if headerLine > headerFound {
 		start = slices.IndexFunc(recs, func(r record) bool { return r.line >= headerLine })
@@ -122,30 +123,43 @@ func (s *shape) learn(recs []record, from int) {
 			gap = true
 			continue
 		}
-		if len(r.cells) != s.fields || r.flaw > literal {
+		cells := r.cells
+		if r.quoted != nil && s.delimiter != "" && r.flaw == sound {
+			cells = tight(cells, r.quoted, s.delimiter, s.fields)
+		}
+		if len(cells) != s.fields || r.flaw > literal {
 			if gap && s.model.rows > 3 && knownNames(r.cells) > 1 {
 				break
 			}
 			continue
 		}
-		if gap && from > 0 && sharesName(r.cells, recs[from-1].cells) {
+		if gap && from > 0 && sharesName(cells, recs[from-1].cells) {
 			break
 		}
-		if saysTotal(r.cells[0]) || notes && filled(r.cells) == 1 {
+		if saysTotal(cells[0]) || notes && filled(cells) == 1 {
 			continue
 		}
 		if s.model.rows > 5 {
 			if s.model.rows%8 == 6 {
 				strong = s.model.strong()
 			}
-			if yes, no := s.model.fits(r.cells, strong); yes == 0 && no > 1 || gap && no > yes {
+			if yes, no := s.model.fits(cells, strong); yes == 0 && no > 1 || gap && no > yes {
 				break
 			}
 		}
 		gap = false
-		s.model.learn(r.cells, r.quoted)
+		s.model.learn(cells, quotedOf(r, cells))
 	}
 	s.settle()
+}
+
+// quotedOf tells which of a record's cells stand within quotes; of joined ones
+// that is not known.
+func quotedOf(r *record, cells []string) []bool {
+	if len(cells) != len(r.cells) {
+		return nil
+	}
+	return r.quoted
 }
 
 // isOftenShort tells records of which many have nothing behind their first
@@ -261,12 +275,14 @@ func (s *shape) isHeaderRow(cells, above []string) bool {
 	if slices.Equal(cells, above) {
 		return true
 	}
-	for _, c := range cells {
-		if k := kindOf(c); k == phone || k == email || k == date || k == address {
+	bare := make([]string, len(cells)) // a record may have other quotes than the file
+	for i, c := range cells {
+		bare[i] = strings.Trim(c, `'"`)
+		if k := kindOf(bare[i]); k == phone || k == email || k == date || k == address {
 			return false
 		}
 	}
-	yes, no := s.model.fits(cells, s.strong)
+	yes, no := s.model.fits(bare, s.strong)
 	switch {
 	case yes > 0:
 		return false
@@ -314,6 +330,10 @@ func (s *shape) dropEmptyTail() {
 	if names == s.fields {
 		return
 	}
+	if names+1 == s.fields && s.lacksName() {
+		s.broken = true
+		return
+	}
 	for j := names; j < s.fields; j++ {
 		if s.model.columns[j].cells > 0 {
 			s.broken = true
@@ -331,6 +351,35 @@ func (s *shape) dropEmptyTail() {
 		s.fields = names
 		s.settle()
 	}
+}
+
+// lacksName tells a header with one name too few by a name that stands over a
+// column which cannot be its own, and has such a one behind it.
+func (s *shape) lacksName() bool {
+	for j, name := range s.rows[0] {
+		f, ok := familyOf(name)
+		if !ok || j+1 >= len(s.model.columns) || s.model.columns[j].cells == 0 {
+			continue
+		}
+		if s.model.family(j) != f && s.model.family(j+1) == f {
+			return true
+		}
+	}
+	return false
+}
+
+// familyOf tells what stands under some names in whatever table.
+func familyOf(name string) (family, bool) {
+	name = plain(name)
+	for _, known := range []struct {
+		part string
+		f    family
+	}{{"mail", emails}, {"url", addresses}, {"web", addresses}, {"date", days}, {"phone", figures}, {"zip", figures}, {"price", figures}, {"qty", figures}} {
+		if strings.Contains(name, known.part) {
+			return known.f, true
+		}
+	}
+	return families, false
 }
 
 // settle judges the columns once they are known.
