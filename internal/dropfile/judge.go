@@ -15,7 +15,7 @@ func (t *Table) isSound(r *record) bool {
 	if len(r.cells) != t.shape.fields || r.flaw != sound || t.gap || t.other || r.mended != "" {
 		return false
 	}
-	if c := r.cells[0]; c != "" && (c[0] == '#' || c[0] == '/' || c[0] == '-') && t.text && t.shape.model.isComment(r.raw) {
+	if c := r.cells[0]; c != "" && (c[0] == '#' || c[0] == '/' || c[0] == '-') && t.text && t.isComment(r) {
 		return false
 	}
 	full, apostrophes, blanks := 0, 0, 0
@@ -102,7 +102,7 @@ func (t *Table) judge(r *record) (Record, bool, error) {
 		return t.outside(r, SecondTable)
 	case t.shape.isTotal(r.cells):
 		return t.outside(r, Total)
-	case t.text && t.shape.model.isComment(r.raw):
+	case t.text && t.isComment(r):
 		return t.outside(r, Comment)
 	case (len(r.cells) == t.shape.fields || r.isWrappedText()) && t.isNote(r):
 		return t.outside(r, Note)

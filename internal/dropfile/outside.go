@@ -136,8 +136,14 @@ func areYears(part string) bool {
 	return ok && isYear(from) && isYear(to)
 }
 
-// isComment tells a line that somebody has taken out of the file, by a sign
-// with which no record begins.
+// isComment tells a line that somebody has taken out of the file. Where hardly
+// any record is known, one that has all its cells is none.
+func (t *Table) isComment(r *record) bool {
+	return t.shape.model.isComment(r.raw) && (t.shape.model.rows > 2 || len(r.cells) != t.shape.fields)
+}
+
+// isComment tells a line that begins with a sign of comments with which no
+// record begins.
 func (m *model) isComment(raw string) bool {
 	if !strings.HasPrefix(raw, "#") && !strings.HasPrefix(raw, "//") && !strings.HasPrefix(raw, "--") {
 		return false

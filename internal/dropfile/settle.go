@@ -52,6 +52,9 @@ func (t *Table) settle(r *record) ([]string, repairs, bool) {
 	if cells, ok := t.unwrapped(r); ok {
 		return cells, didUnwrap, true
 	}
+	if cells, did, ok := t.inOtherDialect(r); ok {
+		return cells, did, true
+	}
 	strangers := t.shape.model.strangers(r.cells)
 	switch {
 	case len(r.cells) > n && filled(r.cells) <= n && r.flaw <= literal && strangers == 0 && !t.shape.model.lacks(r.cells[:n]):
@@ -73,6 +76,30 @@ func (t *Table) repaired(r *record, splits bool) ([]string, repairs, bool) {
 	cells, did, ok := t.shape.model.repairRecord(r.raw, t.dialect, splits, t.shape.strong, &left)
 	t.steps += allowed - left
 	return cells, did, ok
+}
+
+// inOtherDialect reads a record that has few cells as the file has them, but in
+// one other dialect all of them, and each as its column wants it.
+func (t *Table) inOtherDialect(r *record) (cells []string, did repairs, ok bool) {
+	n := t.shape.fields
+	if n < 4 || len(r.cells)*2 > n {
+		return nil, 0, false
+	}
+	var split splitter
+	for _, other := range t.shape.model.otherDialects(r.raw, t.dialect) {
+		if other.did&didDelimiter == 0 {
+			continue
+		}
+		got, flaw := split.split(other.dialect, r.raw)
+		if len(got) != n || flaw != sound || t.shape.model.strangers(got) > 0 || t.shape.model.stranger(got, 1) || slices.Equal(got, cells) {
+			continue
+		}
+		if cells != nil {
+			return nil, 0, false
+		}
+		cells, did = slices.Clone(got), other.did
+	}
+	return cells, did, cells != nil
 }
 
 // unwrapped reads a line that stands within quotation marks as a whole, as if

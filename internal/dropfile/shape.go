@@ -147,10 +147,22 @@ func (s *shape) learn(recs []record, from int) {
 				break
 			}
 		}
+		if s.model.rows > 20 && len(strong) == 0 && s.areStrangers(recs[i:]) {
+			break
+		}
 		gap = false
 		s.model.learn(cells, quotedOf(r, cells))
 	}
+	s.model.dearest = 0
 	s.settle()
+}
+
+// areStrangers tells five records that are not like those learned so far.
+func (s *shape) areStrangers(recs []record) bool {
+	if len(recs) < 5 || s.model.columns[0].hasPattern(recs[0].cells[0]) {
+		return false
+	}
+	return !slices.ContainsFunc(recs[:5], func(r record) bool { return len(r.cells) == s.fields && !s.model.stranger(r.cells, 2) })
 }
 
 // quotedOf tells which of a record's cells stand within quotes; of joined ones
