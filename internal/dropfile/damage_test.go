@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -99,8 +100,10 @@ func readTable(t testing.TB, file string, o dropfile.Options) read {
 			out.outside = table.Outside()
 			return out
 		}
-		require.NoError(t, err)
-		require.Equal(t, len(out.rows)+1, r.Number)
+		if err != nil || r.Number != len(out.rows)+1 { // asked by ourselves: it is asked a million times
+			require.NoError(t, err)
+			require.Equal(t, len(out.rows)+1, r.Number)
+		}
 		if r.Refusal != nil {
 			out.refused[len(out.rows)] = string(r.Refusal.Reason)
 		}
@@ -139,6 +142,9 @@ var damages = map[string]func(s style, row []string, c int) string{
 	"extra quote within": func(s style, row []string, c int) string {
 		cells := s.written(row)
 		at := len(cells[c]) / 2
+		for at > 0 && at < len(cells[c]) && !utf8.RuneStart(cells[c][at]) {
+			at--
+		}
 		cells[c] = cells[c][:at] + s.quote + cells[c][at:]
 		return strings.Join(cells, s.delimiter)
 	},
@@ -155,7 +161,7 @@ var damages = map[string]func(s style, row []string, c int) string{
 	"cell dropped": func(s style, row []string, c int) string {
 		return s.line(slices.Delete(slices.Clone(row), c, c+1))
 	},
-	"cut short": func(s style, row []string, c int) string { return s.line(row[:c+1]) },
+	"cut short": func(s style, row []string, c int) string { return s.line(row[:max(2, c+1)]) },
 	"NUL": func(s style, row []string, c int) string {
 		cells := s.written(row)
 		cells[c] += "\x00"
@@ -166,58 +172,149 @@ var damages = map[string]func(s style, row []string, c int) string{
 // certain are the damages after which the row itself is always read as it was.
 var certain = []string{"extra delimiter", "missing quote in front", "missing quote behind"}
 
-// TestOneDamagedRowLeavesTheOthersUntouched does each damage to each cell of a
-// file, one at a time. IMPORTER_DAMAGE=all does so in every style.
-func TestOneDamagedRowLeavesTheOthersUntouched(t *testing.T) {
-	t.Parallel()
-	const phone = 6
-	rows := contacts()
-	for styleName, s := range styles {
-		step := 9 * everyRow
-		if styleName == "plain" || os.Getenv("IMPORTER_DAMAGE") == "all" {
-			step = everyRow
-		}
-		for name, damage := range damages {
-			t.Run(styleName+"/"+name, func(t *testing.T) {
-				t.Parallel()
-				lines := s.lines(rows)
-				asBefore, otherwise, refused := 0, 0, 0
-				for r := 1; r < len(rows); r += step {
-					for c := range rows[r] {
-						damaged := slices.Clone(lines)
-						damaged[r] = damage(s, rows[r], c)
-						where := func() string { return fmt.Sprintf("row %d, column %d: %s", r, c, damaged[r]) }
-						got := readTable(t, strings.Join(damaged, s.end)+s.end, dropfile.Options{})
-						if !slices.Equal(rows[0], got.header) || len(got.rows) != len(rows)-1 {
-							require.Equal(t, rows[0], got.header, where())
-							require.Len(t, got.rows, len(rows)-1, where())
-						}
-						for i, row := range got.rows {
-							if i+1 != r && (!slices.Equal(rows[i+1], row) || got.refused[i] != "") {
-								require.Equal(t, rows[i+1], row, "row %d is hurt: %s", i+1, where())
-								require.Empty(t, got.refused[i], where())
-							}
-						}
-						row := got.rows[r-1]
-						switch {
-						case slices.Equal(row, rows[r]):
-							asBefore++
-						case slices.Contains(certain, name) && styleName == "plain":
-							require.Equal(t, rows[r], row, where())
-						case got.refused[r-1] != "":
-							refused++
-						default:
-							otherwise++
-							if c != phone {
-								require.Contains(t, []string{rows[r][phone], ""}, strings.Trim(row[phone], `"`), "nobody else is called: %s", where())
-							}
-						}
-					}
-				}
-				t.Logf("the damaged row is read as before %d times, otherwise %d, refused %d", asBefore, otherwise, refused)
-			})
+// rare are the damages after which a row is hardly ever read otherwise than as
+// it was, with cells missing, or not at all.
+var rare = []string{"extra delimiter", "extra quote in front", "extra quote behind", "extra quote within", "NUL"}
+
+// everything is done with IMPORTER_DAMAGE=all: minutes of work.
+var everything = os.Getenv("IMPORTER_DAMAGE") == "all"
+
+// places are where a table is damaged: contacts at each cell, other tables at
+// some, the header's among them.
+func places(tableName, styleName string, rows, columns int) (at [][2]int) {
+	for r := 0; r < rows; r += everyRow {
+		for c := range columns {
+			edge := r < 2 || r == rows/2 || r == rows-1
+			switch {
+			case everything, styleName == "plain" && (tableName == "contacts" || edge && (r+c)%4 == 0), edge && (r+c)%8 == 0:
+				at = append(at, [2]int{r, c})
+			}
 		}
 	}
+	return at
+}
+
+// TestOneDamagedRowLeavesTheOthersUntouched does each damage to each cell of a
+// file, one at a time, and to some cells of quite different files.
+// IMPORTER_DAMAGE=all does so to each cell of each.
+func TestOneDamagedRowLeavesTheOthersUntouched(t *testing.T) {
+	t.Parallel()
+	for tableName, rows := range tables() {
+		for styleName, s := range styles {
+			for name, damage := range damages {
+				t.Run(tableName+"/"+styleName+"/"+name, func(t *testing.T) {
+					t.Parallel()
+					lines := s.lines(rows)
+					var n fates
+					for _, at := range places(tableName, styleName, len(rows), len(rows[0])) {
+						r, c := at[0], at[1]
+						damaged := slices.Clone(lines)
+						damaged[r] = damage(s, rows[r], c)
+						where := fmt.Sprintf("row %d, column %d: %s", r, c, damaged[r])
+						got := readTable(t, strings.Join(damaged, s.end)+s.end, dropfile.Options{})
+						requireOthers(t, rows, r, got, where)
+						if r == 0 {
+							continue
+						}
+						fate := n.count(rows, r, got)
+						if slices.Contains(certain, name) && styleName == "plain" && tableName == "contacts" {
+							require.Equal(t, asBefore, fate, where)
+						}
+						if strings.HasPrefix(tableName, "contacts") && fate == otherwise && c != contactsPhone {
+							require.Contains(t, []string{rows[r][contactsPhone], ""}, strings.Trim(got.rows[r-1][contactsPhone], `"`), "nobody else is called: %s", where)
+						}
+					}
+					t.Log(n.String())
+					if slices.Contains(rare, name) {
+						require.LessOrEqual(t, n[otherwise]*10, n[asBefore]+n[withoutCells]+n[refused]+10, n.String())
+					}
+				})
+			}
+		}
+	}
+}
+
+const contactsPhone = 6
+
+// requireOthers checks that all rows but the damaged one are as they were, and
+// the header unless it is the damaged row.
+func requireOthers(t *testing.T, rows [][]string, damaged int, got read, where string) {
+	t.Helper()
+	if damaged > 0 && !slices.Equal(named(rows[0]), got.header) || len(got.rows) != len(rows)-1 {
+		require.Equal(t, named(rows[0]), got.header, where)
+		require.Len(t, got.rows, len(rows)-1, "%s; outside are %v", where, got.outside.First)
+	}
+	for i, row := range got.rows {
+		if i+1 == damaged || slices.Equal(rows[i+1], row) && got.refused[i] == "" {
+			continue
+		}
+		// Where the last column is empty, a name too few looks like a delimiter
+		// behind each record.
+		if last := len(row); damaged == 0 && slices.Equal(rows[i+1], append(slices.Clone(row), "")) && last+1 == len(rows[0]) {
+			continue
+		}
+		require.Equal(t, rows[i+1], row, "row %d is hurt: %s", i+1, where)
+		require.Empty(t, got.refused[i], where)
+	}
+}
+
+// fate is what became of a damaged row.
+type fate int
+
+const (
+	asBefore fate = iota
+	withoutCells
+	refused
+	otherwise
+)
+
+// fates counts what became of damaged rows.
+type fates [otherwise + 1]int
+
+func (n *fates) String() string {
+	return fmt.Sprintf("the damaged row is read as before %d times, with cells missing %d, otherwise %d, refused %d", n[asBefore], n[withoutCells], n[otherwise], n[refused])
+}
+
+func (n *fates) count(rows [][]string, damaged int, got read) fate {
+	was, is := rows[damaged], got.rows[damaged-1]
+	of := withoutCells
+	switch {
+	case got.refused[damaged-1] != "":
+		of = refused
+	case slices.Equal(unmarked(was), unmarked(is)):
+		of = asBefore
+	case len(is) != len(was):
+		of = otherwise
+	default:
+		for j := range is {
+			if is[j] != "" && is[j] != was[j] {
+				of = otherwise
+			}
+		}
+	}
+	n[of]++
+	return of
+}
+
+// unmarked takes out of cells what the damages put in, and quotes.
+func unmarked(cells []string) []string {
+	out := make([]string, len(cells))
+	for i, c := range cells {
+		out[i] = strings.NewReplacer(`"`, "", "'", "", "\uFFFD", "", "\r\n", "\n").Replace(c)
+	}
+	return out
+}
+
+// named makes names distinct, as the reader does.
+func named(header []string) []string {
+	out := slices.Clone(header)
+	seen := map[string]int{}
+	for i, h := range header {
+		if seen[h]++; seen[h] > 1 && h != "" {
+			out[i] = fmt.Sprintf("%s (%d)", h, seen[h])
+		}
+	}
+	return out
 }
 
 func (s style) written(row []string) []string {

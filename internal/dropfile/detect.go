@@ -197,13 +197,22 @@ type wrapped struct {
 
 func wraps(lines []string, delimiter string, quote byte) wrapped {
 	var w wrapped
+	most := -1 // delimiters on a line
 	for n := 0; n < len(lines); n++ {
 		line, before := lines[n], w.closed
 		open := w.of(line, delimiter, quote)
 		if w.closed > before {
 			w.lines++
 		}
-		if open < 0 || delimiter == "" || n > 0 && strings.Count(line, delimiter) >= strings.Count(lines[0], delimiter) {
+		if open < 0 || delimiter == "" {
+			continue
+		}
+		if most < 0 {
+			for _, l := range lines {
+				most = max(most, strings.Count(l, delimiter))
+			}
+		}
+		if strings.Count(line, delimiter) == most {
 			continue
 		}
 		// The cell may go on below, unless the line has all its cells already or

@@ -123,6 +123,7 @@ func (s *textSource) keep(cells []string) []string {
 // how many more lines it has; no text when it has none.
 func (s *textSource) closed(n int) (end int, raw string, more int, err error) {
 	end = n
+	full := false // a line behind the first that looks like a record's beginning
 	for more = 1; more <= maxQuotedLines && end < maxQuotedBytes; more++ {
 		from := end
 		end, err = s.w.lineEnd(from)
@@ -138,7 +139,9 @@ func (s *textSource) closed(n int) (end int, raw string, more int, err error) {
 				return 0, "", 0, nil
 			}
 		}
-		if bytes.IndexByte(s.w.bytes(from, end), s.dialect.quote) < 0 {
+		inside, _, quoted := bytes.Cut(s.w.bytes(from, end), []byte{s.dialect.quote})
+		full = full || s.dialect.delimiter != "" && bytes.Count(inside, []byte(s.dialect.delimiter)) > 2
+		if !quoted {
 			continue
 		}
 		if cr := bytes.IndexByte(s.w.bytes(from, end), '\r'); cr > 0 && s.fields > 2 && from+cr+2 < end {
@@ -150,7 +153,7 @@ func (s *textSource) closed(n int) (end int, raw string, more int, err error) {
 		raw, _ = fixed(withoutBreak(s.w.bytes(0, end)))
 		switch cells, flaw := s.split.split(s.dialect, raw); {
 		case flaw == unclosed:
-		case flaw <= literal && (len(cells) == s.fields || s.fields < 2):
+		case (flaw == sound || flaw == literal && !full) && (len(cells) == s.fields || s.fields < 2):
 			return end, raw, more, nil
 		default:
 			return 0, "", 0, nil
