@@ -257,11 +257,14 @@ func (m *model) fits(cells []string, strong []int) (yes, no int) {
 }
 
 // strangers counts cells that cannot be their columns': others than figures in a
-// column of figures, or an email in a column that has none.
+// column of figures, an email in a column that has none, anything in an empty one.
 func (m *model) strangers(cells []string) int {
 	n := 0
 	for j, cell := range cells[:min(len(cells), len(m.columns))] {
 		c := &m.columns[j]
+		if c.cells == 0 && m.rows >= 20 && cell != "" {
+			n++
+		}
 		if cell == "" || c.cells < 3 {
 			continue
 		}
