@@ -283,7 +283,7 @@ type rater struct {
 func (rt *rater) rate(lines []string, d dialect, weight, atLeast float64) (c candidate) {
 	c = candidate{dialect: d}
 	counts := map[int]int{}
-	records := 0
+	records, flawed := 0, 0
 	rt.cells, rt.quoted = rt.cells[:0], rt.quoted[:0]
 	split := &rt.split
 	for i := 0; i < len(lines) && records < rated; i++ {
@@ -303,6 +303,9 @@ func (rt *rater) rate(lines []string, d dialect, weight, atLeast float64) (c can
 		}
 		if flaw == unclosed {
 			got, _ = split.split(d, lines[i])
+		}
+		if flaw > literal {
+			flawed++
 		}
 		records++
 		counts[len(got)]++
@@ -325,7 +328,8 @@ func (rt *rater) rate(lines []string, d dialect, weight, atLeast float64) (c can
 		return c
 	}
 	c.share = float64(counts[c.fields]) / float64(records)
-	most := c.share * (1 - 1/float64(c.fields+1)) * weight
+	sounds := 1 - 0.3*float64(flawed)/float64(records)
+	most := c.share * (1 - 1/float64(c.fields+1)) * sounds * weight
 	if names, _ := split.split(d, lines[0]); len(names) < c.fields &&
 		(isTrusted(names, d, c.fields) && counts[len(names)] > 2 && counts[len(names)]*10 > records || isTight(lines, d, slices.Clone(names))) {
 		c.fields = len(names)
