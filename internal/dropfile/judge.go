@@ -35,6 +35,9 @@ func (t *Table) isSound(r *record) bool {
 		t.text && (apostrophes > 0 && t.isWrapped(r) || blanks > 0 && t.isSpaced(r) || strings.IndexByte(r.raw, '\r') >= 0) {
 		return false
 	}
+	if t.text && strings.IndexByte(r.raw, '\n') >= 0 && t.swallowed(r) != nil {
+		return false
+	}
 	if len(t.shape.strong) == 0 {
 		if c := r.cells[0]; c != "" && (!t.shape.model.columns[0].hasPattern(c) || len(t.shape.rows) > 0 && slices.Contains(t.shape.rows[0], c)) {
 			return false
@@ -107,9 +110,11 @@ func (t *Table) judge(r *record) (Record, bool, error) {
 	case (len(r.cells) == t.shape.fields || r.isWrappedText()) && t.isNote(r):
 		return t.outside(r, Note)
 	}
-	if recs := t.partsAtCR(r); recs != nil {
-		t.queue = append(recs, t.queue...)
-		return Record{}, false, nil
+	for _, part := range []func(*record) []record{t.partsAtCR, t.swallowed} {
+		if recs := part(r); recs != nil {
+			t.queue = append(recs, t.queue...)
+			return Record{}, false, nil
+		}
 	}
 	if len(r.cells) != t.shape.fields && t.beginsWider(r) {
 		t.other = true

@@ -34,6 +34,36 @@ func (t *Table) partsAtCR(r *record) []record {
 	return recs
 }
 
+// swallowed parts a record of several lines that has strangers among its cells
+// where another one begins: a stray quote was closed by one of the next record.
+// Returns nil for other records.
+func (t *Table) swallowed(r *record) []record {
+	if !t.text || strings.IndexByte(r.raw, '\n') < 0 || t.shape.model.strangers(r.cells) == 0 {
+		return nil
+	}
+	var split splitter
+	parse := func(raw string, line int) record {
+		cells, flaw := split.split(t.dialect, raw)
+		return record{line: line, raw: raw, cells: slices.Clone(cells), flaw: flaw, crlf: strings.Contains(r.raw, "\r\n")}
+	}
+	var recs []record
+	lines := strings.Split(r.raw, "\n")
+	from := 0
+	for i := 1; i <= len(lines); i++ {
+		if i < len(lines) {
+			if next := parse(lines[i], 0); !t.startsRecord(&next) {
+				continue
+			}
+		}
+		recs = append(recs, parse(strings.TrimSuffix(strings.Join(lines[from:i], "\n"), "\r"), r.line+from))
+		from = i
+	}
+	if len(recs) == 1 {
+		return nil
+	}
+	return recs
+}
+
 // settle says which cells a record has, if that is certain.
 func (t *Table) settle(r *record) ([]string, repairs, bool) {
 	n := t.shape.fields
@@ -168,7 +198,7 @@ const maxAssembled = 60 // lines
 // lines behind must have quotes. Where they are one record but cannot be told
 // apart into cells, they are refused as one.
 func (t *Table) assemble(r *record, did repairs, settled bool) (Record, bool) {
-	if len(r.cells) < 2 && r.flaw < behind {
+	if len(r.cells) < 2 && r.flaw < behind && (t.dialect.delimiter == "" || strings.Count(r.raw, t.dialect.delimiter) < 3) {
 		return Record{}, false // a title or a note
 	}
 	whole, lines := t.leftover(r)

@@ -80,9 +80,10 @@ func (s *shape) findStart(recs []record) int {
 			if recs[j].isBlank() {
 				break
 			}
-			if len(recs[j].cells) == k {
+			switch n := len(recs[j].cells); {
+			case n == k:
 				same++
-			} else {
+			case k != s.fields || n*2 > k: // less is what damage may leave of a record
 				others++
 			}
 		}
