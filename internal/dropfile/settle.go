@@ -198,7 +198,8 @@ const maxAssembled = 60 // lines
 // lines behind must have quotes. Where they are one record but cannot be told
 // apart into cells, they are refused as one.
 func (t *Table) assemble(r *record, did repairs, settled bool) (Record, bool) {
-	if len(r.cells) < 2 && r.flaw < behind && (t.dialect.delimiter == "" || strings.Count(r.raw, t.dialect.delimiter) < 3) {
+	if len(r.cells) < 2 && r.flaw < behind && (t.dialect.delimiter == "" || strings.Count(r.raw, t.dialect.delimiter) < 3) &&
+		len(t.shape.model.otherDialects(r.raw, t.dialect)) == 0 {
 		return Record{}, false // a title or a note
 	}
 	whole, lines := t.leftover(r)
