@@ -2,6 +2,8 @@ package dropfile
 
 import (
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"importer/internal/importer"
 )
@@ -77,9 +79,17 @@ func (s *shape) isTotal(cells []string) bool {
 	}
 	inStrong := 0
 	for _, j := range s.strong {
-		if j < len(cells) && s.model.columns[j].kinds[kindOf(cells[j])]*10 > s.model.columns[j].cells {
-			inStrong++
+		if j >= len(cells) {
+			continue
 		}
+		k := kindOf(cells[j])
+		if s.model.columns[j].kinds[k]*10 <= s.model.columns[j].cells {
+			continue
+		}
+		if k == phone || k == email {
+			return false // no sum has one: it is somebody with a name such as Total
+		}
+		inStrong++
 	}
 	return inStrong*2 <= len(s.strong) && full*2 <= max(s.fields, len(cells))+1
 }
@@ -145,7 +155,7 @@ func (t *Table) isComment(r *record) bool {
 // isComment tells a line that begins with a sign of comments with which no
 // record begins.
 func (m *model) isComment(raw string) bool {
-	if !strings.HasPrefix(raw, "#") && !strings.HasPrefix(raw, "//") && !strings.HasPrefix(raw, "--") {
+	if !strings.HasPrefix(raw, "#") && !strings.HasPrefix(raw, "//") && !strings.HasPrefix(raw, "--") || isInPlaceOfText(raw) {
 		return false
 	}
 	for p := range m.columns[0].patterns {
@@ -154,4 +164,15 @@ func (m *model) isComment(raw string) bool {
 		}
 	}
 	return true
+}
+
+// isInPlaceOfText tells a first cell that only looks like a comment's beginning:
+// dashes for nothing, as in --,Smith, or a place in a ranking, as in #1 Movers.
+func isInPlaceOfText(raw string) bool {
+	if behind := strings.TrimLeft(raw, "-"); behind != raw && behind != "" {
+		c, _ := utf8.DecodeRuneInString(behind)
+		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && c != ' '
+	}
+	number, behind, _ := strings.Cut(strings.TrimPrefix(raw, "#"), " ")
+	return digitsIn(number) == len(number) && number != "" && len(number) < 4 && behind != ""
 }
