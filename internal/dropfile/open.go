@@ -11,7 +11,8 @@ import (
 const (
 	sampled       = 256 << 10 // bytes by which a file is judged
 	sampledLines  = 400
-	peeked        = 600 // records by which a table is judged
+	peeked        = 600      // records by which a table is judged
+	peekedBytes   = 16 << 20 // unless they take more memory than this
 	defaultRecord = 1 << 20
 	defaultFields = 20_000
 )
@@ -143,8 +144,10 @@ func unwrapLine(line string) (string, bool) {
 
 // begin reads the first records and finds the table among them.
 func (t *Table) begin(o Options, fields int) error {
-	for len(t.queue) < peeked && t.ahead == nil {
-		t.pull()
+	for size := 0; len(t.queue) < peeked && size < peekedBytes && t.ahead == nil; {
+		if t.pull(); t.ahead == nil {
+			size += t.queue[len(t.queue)-1].size()
+		}
 	}
 	t.shape.fields = fields
 	for i := range t.queue {

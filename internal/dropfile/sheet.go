@@ -28,10 +28,11 @@ func openSheet(w window) *sheetSource {
 	w.ends = LF
 	w.start += len(container.SheetMark)
 	s := &sheetSource{w: w, row: 1, width: 1}
-	for len(s.ahead) < peeked && s.err == nil {
+	for size := 0; len(s.ahead) < peeked && size < peekedBytes && s.err == nil; {
 		var rec record
 		if rec, s.err = s.read(); s.err == nil {
 			s.ahead = append(s.ahead, rec)
+			size += rec.size()
 			s.width = max(s.width, len(rec.cells))
 		}
 	}

@@ -62,13 +62,14 @@ func (t *Table) pull() {
 // peek returns the record that comes i behind the next one, blank ones left
 // out; false when the file ends before.
 func (t *Table) peek(i int) (*record, bool) {
-	for at := 0; ; at++ {
+	for at, size := 0, 0; size < peekedBytes; at++ {
 		for at >= len(t.queue) {
 			if t.ahead != nil || len(t.queue) > peeked {
 				return nil, false
 			}
 			t.pull()
 		}
+		size += t.queue[at].size()
 		if t.queue[at].isBlank() {
 			continue
 		}
@@ -77,6 +78,18 @@ func (t *Table) peek(i int) (*record, bool) {
 		}
 		i--
 	}
+	return nil, false
+}
+
+// size is what a record takes in memory, roughly: a line of delimiters alone
+// has a cell for each byte.
+func (r *record) size() int {
+	const ofCell = 16
+	size := max(len(r.raw), ofCell*len(r.cells))
+	for _, c := range r.cells {
+		size += len(c)
+	}
+	return size
 }
 
 // shift takes the next record.
