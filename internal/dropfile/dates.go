@@ -1,6 +1,7 @@
 package dropfile
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -41,7 +42,8 @@ func (m *mapper) seeDates(cells []string) {
 
 // seeAllDates reads the whole file for how its columns write dates: one that can
 // be read in one way only may stand in its last row, and decides about the
-// first. What cannot be read ends the look, as it will end the reading.
+// first. A record that is too long ends the look, as it will
+// end the reading.
 func (d *Reader) seeAllDates(file io.ReadSeeker, begin int64, o Options) error {
 	if len(d.mapper.dated) == 0 || o.DateOrder == lead.DayFirst || o.DateOrder == lead.MonthFirst {
 		return nil
@@ -53,16 +55,19 @@ func (d *Reader) seeAllDates(file io.ReadSeeker, begin int64, o Options) error {
 	if _, err := file.Seek(begin, io.SeekStart); err != nil {
 		return fmt.Errorf("going back to the file's beginning: %w", err)
 	}
-	if t, err := OpenTable(file, o); err == nil {
-		for {
-			rec, err := t.Next()
-			if err != nil {
-				break
-			}
-			if rec.Refusal == nil {
-				d.mapper.seeDates(rec.Cells)
-			}
+	t, err := OpenTable(file, o)
+	if err != nil {
+		return err
+	}
+	err = t.each(func(rec Record) error {
+		if rec.Refusal == nil {
+			d.mapper.seeDates(rec.Cells)
 		}
+		return nil
+	})
+	// Dates must not be read by half of them because a disk failed for a moment.
+	if long := (*RecordError)(nil); err != nil && !errors.As(err, &long) {
+		return err
 	}
 	if _, err := file.Seek(at, io.SeekStart); err != nil {
 		return fmt.Errorf("going back to the place in the file: %w", err)
