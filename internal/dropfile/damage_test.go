@@ -220,8 +220,8 @@ func TestOneDamagedRowLeavesTheOthersUntouched(t *testing.T) {
 						if slices.Contains(certain, name) && styleName == "plain" && tableName == "contacts" {
 							require.Equal(t, asBefore, fate, where)
 						}
-						if strings.HasPrefix(tableName, "contacts") && fate == otherwise && c != contactsPhone {
-							require.Contains(t, []string{rows[r][contactsPhone], ""}, strings.Trim(got.rows[r-1][contactsPhone], `"`), "nobody else is called: %s", where)
+						if strings.HasPrefix(tableName, "contacts") && fate == otherwise {
+							require.Contains(t, []string{digitsOf(rows[r][contactsPhone]), ""}, digitsOf(got.rows[r-1][contactsPhone]), "nobody else is called: %s", where)
 						}
 					}
 					t.Log(n.String())
@@ -323,4 +323,14 @@ func (s style) written(row []string) []string {
 		out[i] = s.cell(c)
 	}
 	return out
+}
+
+// digitsOf is what of a cell is dialled.
+func digitsOf(cell string) string {
+	return strings.Map(func(c rune) rune {
+		if c < '0' || c > '9' {
+			return -1
+		}
+		return c
+	}, cell)
 }
