@@ -158,6 +158,7 @@ func withoutClock(s string) string {
 }
 
 const (
+	asISO     = "written as YYYY-MM-DD"
 	noDate    = "dropped: no date of the calendar"
 	noOrder   = "dropped: day and month could be exchanged"
 	noCentury = "dropped: the year has no four digits, and the century is not clear"
@@ -173,7 +174,7 @@ func (r Rules) date(field, s string) (to, why string) {
 		return "", noDate
 	}
 	var year, month, day, digits int
-	why = "written as YYYY-MM-DD"
+	why = asISO
 	switch {
 	case d.month > 0:
 		year, month, day, digits = d.n[1], d.month, d.n[0], d.digits[1]
@@ -213,8 +214,10 @@ func (r Rules) order(field string, d written) (order DateOrder, why string) {
 	switch {
 	case d.n[0] > 12:
 		order = DayFirst
-	case d.n[1] > 12 || d.n[0] == d.n[1]:
+	case d.n[1] > 12:
 		order = MonthFirst
+	case d.n[0] == d.n[1]:
+		return MonthFirst, asISO // either way it is the same day
 	case r.DateOrder == DayFirst || r.DateOrder == MonthFirst:
 		order = r.DateOrder
 	case shown == DayFirst || shown == MonthFirst:

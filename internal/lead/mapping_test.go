@@ -81,6 +81,8 @@ func TestDatesAreReadAsTheirColumnShows(t *testing.T) {
 		{"US", "", lead.MixedOrder, "03/04/1980", "", "dropped: day and month could be exchanged, and the column has dates of both kinds"},
 		{"US", lead.DayFirst, lead.MonthFirst, "03/04/1980", "1980-04-03", "read as day, month, year"},
 		{"US", lead.MonthFirst, "", "25/04/1980", "1980-04-25", "read as day, month, year"},
+		{"US", "", lead.DayFirst, "03.03.1980", "1980-03-03", "written as YYYY-MM-DD"},
+		{"CA", "", lead.MixedOrder, "03/03/1980", "1980-03-03", "written as YYYY-MM-DD"},
 		{"CA", lead.YearFirst, "", "80/03/04", "1980-03-04", "written as YYYY-MM-DD"},
 	} {
 		rules := lead.Rules{Region: c.region, ListID: "101", DateOrder: c.said, Dates: map[string]lead.DateOrder{"date_of_birth": c.shown}}
