@@ -20,15 +20,21 @@ func HoldsContacts(r io.Reader, o Options) bool {
 	if t.mapper != nil {
 		return true
 	}
-	const share = 10 // a letter may name a number too
-	records, contacts := 0, 0
+	records, contacts, whole := 0, 0, 0
 	for i := range t.queue {
 		if r := &t.queue[i]; !r.isBlank() {
 			records++
+			if len(r.cells) == t.shape.fields && r.flaw == sound && t.shape.fields > 1 {
+				whole++
+			}
 			if slices.ContainsFunc(r.cells, mayBeContact) {
 				contacts++
 			}
 		}
+	}
+	share := 10 // a letter may name a number too
+	if whole*2 < records {
+		share = 2 // it is no table, but lines: more like a letter
 	}
 	return contacts > 0 && contacts*share >= records
 }
