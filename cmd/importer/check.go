@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -68,11 +69,11 @@ is not asked: its own checks (do-not-call lists, for example) may refuse more.`,
 			if err := a.openLedger(cmd.Context()); err != nil {
 				return err
 			}
-			person := false
-			seen := map[importer.ClaimKey]bool{}
+			person, all := false, checked{seen: map[importer.ClaimKey]bool{}}
 			for _, file := range files {
-				needed, err := a.checkFile(file, o, func(name string, r io.Reader) error {
-					c := newChecker(a, feed, f, seen)
+				needed, err := a.checkFile(file, o, func(name string, within []string, r io.Reader) error {
+					c := newChecker(a, feed, f, &all)
+					c.within = within
 					err := c.check(cmd.Context(), name, r)
 					person = person || c.held || c.rows > 0 && c.counts.Outcome(importer.OutcomeInvalid) == c.rows
 					return err
@@ -94,7 +95,7 @@ is not asked: its own checks (do-not-call lists, for example) may refuse more.`,
 
 // checkFile checks each text in a file, and tells whether one would be held.
 // What holds no contacts is left out beside others that do.
-func (a *app) checkFile(file string, o container.Options, check func(name string, r io.Reader) error, read dropfile.Options) (person bool, err error) {
+func (a *app) checkFile(file string, o container.Options, check func(name string, within []string, r io.Reader) error, read dropfile.Options) (person bool, err error) {
 	in, err := a.openInput(file)
 	if err != nil {
 		return false, err
@@ -104,7 +105,7 @@ func (a *app) checkFile(file string, o container.Options, check func(name string
 	failed := map[int]error{} // of those that hold no contacts
 	err = container.Unpack(in, in.size, in.name, o, func(name string, r io.Reader) error {
 		r = s.look(name, r)
-		err := check(name, r)
+		err := check(name, s.within, r)
 		var hold *personError
 		var none *dropfile.FormatError
 		switch {
@@ -141,14 +142,22 @@ func (a *app) checkFile(file string, o container.Options, check func(name string
 // checker follows one text's rows as an import would, without its deeds.
 type checker struct {
 	*app
-	name    string
-	feed    config.Feed
-	seen    map[importer.ClaimKey]bool
+	name   string
+	feed   config.Feed
+	within []string // the text's containers, from the outermost inwards
+	*checked
 	held    bool // it would be held
 	rows    int
 	counts  importer.Counts
 	told    map[importer.StateReason]*told
 	changes map[change]*told
+}
+
+// checked is what is known of the texts before.
+type checked struct {
+	shown int // of them
+	seen  map[importer.ClaimKey]bool
+	drops []importer.Drop // what an import would have made of them by then
 }
 
 // told is what is said of rows that have something in common.
@@ -161,9 +170,9 @@ type told struct {
 // change is what cleaning does to a field, whatever its value.
 type change struct{ field, why string }
 
-func newChecker(a *app, name string, feed config.Feed, seen map[importer.ClaimKey]bool) *checker {
+func newChecker(a *app, name string, feed config.Feed, all *checked) *checker {
 	return &checker{
-		app: a, name: name, feed: feed, seen: seen,
+		app: a, name: name, feed: feed, checked: all,
 		counts: importer.Counts{}, told: map[importer.StateReason]*told{}, changes: map[change]*told{},
 	}
 }
@@ -176,15 +185,23 @@ const wouldBeSent importer.Reason = "would_be_sent"
 
 func (c *checker) check(ctx context.Context, file string, text io.Reader) error {
 	in := c.incoming(c.name, c.feed, importer.Drop{Name: file})
-	kept, err := keep(text) // it may have to be read twice
+	hash := sha256.New()
+	kept, err := keep(io.TeeReader(text, hash)) // it may have to be read twice
 	if err != nil {
 		return err
 	}
 	defer kept.Close()
+	if done, err := c.wasImported(ctx, file, [sha256.Size]byte(hash.Sum(nil)), in.Drop.Settings); done || err != nil {
+		return err
+	}
 	r, err := dropfile.Open(kept, dropOptions(c.feed))
 	var hold *dropfile.HoldError
 	switch {
 	case errors.Is(err, dropfile.ErrEmpty):
+		if c.json {
+			return report.Counts(c.out, report.JSON, c.counts)
+		}
+		c.part()
 		_, err = fmt.Fprintf(c.out, "%s has no rows\n", file)
 		return err
 	case errors.As(err, &hold):
@@ -236,25 +253,67 @@ func (c *checker) check(ctx context.Context, file string, text io.Reader) error 
 			}
 		}
 	}
+	if c.rows > 0 && !c.held && !slices.Contains(r.Header(), "import_reason") {
+		c.drops = append(c.drops, importer.Drop{Name: file, Header: r.Header(), Fields: r.Fields()})
+	}
 	return c.report(file, r)
+}
+
+// wasImported tells what an import makes of a text that was imported before.
+func (c *checker) wasImported(ctx context.Context, file string, hash [sha256.Size]byte, settings string) (bool, error) {
+	d, err := c.ledger.KnownDrop(ctx, c.name, hash)
+	if err != nil || d.State != importer.DropDone || d.Recorded == 0 {
+		return false, err
+	}
+	if d.Settings != settings { // read anew, unless rows have reached the dialer
+		counts, err := c.ledger.Tally(ctx, d)
+		if err != nil || counts.Outcome(importer.OutcomeInvalid) == d.Recorded {
+			return false, err
+		}
+	}
+	c.rows = d.Recorded
+	c.counts[importer.StateReason{State: importer.Duplicate, Reason: importer.ReasonAlreadyImported}] = d.Recorded
+	if !c.json {
+		c.part()
+		fmt.Fprintf(c.out, "%s: %s\nimported before, at %s, as drop %d (%s): nothing would be sent\n", file, report.Some(d.Recorded, "row"), report.When(d.Finished), d.ID, d.Name)
+	}
+	return true, report.Counts(c.out, c.format(), c.counts)
 }
 
 // header tells what an import would make of a changed header.
 func (c *checker) header(ctx context.Context, file string, r *dropfile.Reader) error {
-	last, err := c.ledger.LastDone(ctx, c.name)
-	if err != nil || last.ID == 0 {
+	last, err := c.ledger.LastDone(ctx, c.name, r.Header())
+	if err != nil {
 		return err
+	}
+	last = c.lastOf(last, r.Header())
+	if last.Fields == nil {
+		return nil
 	}
 	what, lost := r.Changed(last.Header, last.Fields)
 	switch {
 	case what == "":
 	case lost && c.feed.OnHeader == "stop":
 		c.held = true
-		fmt.Fprintf(c.errOut, "importer: %s would be held, unless it is imported with --new-header: a column that was used in the feed's last file (%s) is missing: %s\n", file, last.Name, what)
+		fmt.Fprintf(c.errOut, "importer: %s would be held, unless it is imported with --new-header: not all columns are there that were used in the feed's last file (%s): %s\n", file, last.Name, what)
 	default:
 		fmt.Fprintf(c.errOut, "importer: warning: %s: the columns are others than in the feed's last file (%s): %s\n", file, last.Name, what)
 	}
 	return nil
+}
+
+// lastOf is the drop with which an import would compare a header: one with the
+// same, otherwise the one that would be done last.
+func (c *checker) lastOf(last importer.Drop, header []string) importer.Drop {
+	for _, d := range slices.Backward(c.drops) {
+		if slices.Equal(d.Header, header) {
+			return d
+		}
+	}
+	if len(c.drops) > 0 && !slices.Equal(last.Header, header) {
+		return c.drops[len(c.drops)-1]
+	}
+	return last
 }
 
 // clean cleans a row and returns the key that it would claim.
@@ -323,15 +382,24 @@ func (c *checker) report(file string, r *dropfile.Reader) error {
 	if c.json {
 		return report.Counts(c.out, report.JSON, c.counts)
 	}
+	c.part()
 	e := r.Explain()
-	fmt.Fprintf(c.out, "%s: %d rows\nread as %s, %s, %s\n", file, c.rows, e.Encoding, delimiterWords(e.Dialect.Delimiter), headerWords(e.HeaderLines))
+	read := fmt.Sprintf("%s, %s, ", e.Encoding, delimiterWords(e.Dialect.Delimiter))
+	if isSheet(c.within) {
+		read = "a sheet of a workbook, "
+	}
+	fmt.Fprintf(c.out, "%s: %s\nread as %s%s, phone numbers as in %s\n", file, report.Some(c.rows, "row"), read, headerWords(e.HeaderLines), c.feed.Region)
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	c.columns(w, r.Mapping())
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("writing the columns: %w", err)
 	}
 	if c.rows > 0 {
-		fmt.Fprintf(c.out, "\nWhat would become of the rows; nothing was sent\n")
+		how := ""
+		if c.held {
+			how = " with --new-header, without which the file is held"
+		}
+		fmt.Fprintf(c.out, "\nWhat would become of the rows%s; nothing was sent\n", how)
 	}
 	if err := report.Counts(c.out, report.Table, c.counts); err != nil {
 		return err
@@ -343,6 +411,13 @@ func (c *checker) report(file string, r *dropfile.Reader) error {
 		return fmt.Errorf("writing what would happen: %w", err)
 	}
 	return nil
+}
+
+// part parts what is said of a text from what was said of the one before.
+func (c *checker) part() {
+	if c.shown++; c.shown > 1 {
+		fmt.Fprintln(c.out)
+	}
 }
 
 func delimiterWords(d string) string {

@@ -14,8 +14,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"importer/internal/config"
 	"importer/internal/dropfile"
 	"importer/internal/dropfile/container"
+	"importer/internal/report"
 )
 
 func inspectCommand(sh *shell) *cobra.Command {
@@ -46,7 +48,8 @@ or a workbook, --as writes the one that holds contacts, or the one of --text.`,
 			if err := flags.Check(); err != nil {
 				return usageError{err}
 			}
-			in := inspection{shell: sh, file: files[0], as: as, text: text, read: flags}
+			in := inspection{shell: sh, file: files[0], feed: feed, as: as, text: text, read: flags}
+			in.read.Region = config.DefaultRegion
 			if feed != "" {
 				if err := in.ask(feed, flags); err != nil {
 					return err
@@ -73,9 +76,10 @@ or a workbook, --as writes the one that holds contacts, or the one of --text.`,
 // inspection is what inspect does with a file.
 type inspection struct {
 	*shell
-	file, as, text string
-	read           dropfile.Options
-	unpacking      container.Options
+	file, feed, as, text string
+	read                 dropfile.Options
+	unpacking            container.Options
+	shown                int // texts
 }
 
 // ask takes from a feed what no flag says.
@@ -217,7 +221,7 @@ func (in *inspection) show(name string, within []string, r io.Reader) error {
 	if in.json {
 		return json.NewEncoder(explanation).Encode(inspected{name, within, t.Explain()})
 	}
-	return explain(explanation, name, within, t.Explain())
+	return in.explain(explanation, name, within, t.Explain())
 }
 
 // inspected is what is told about one text.
@@ -228,12 +232,15 @@ type inspected struct {
 }
 
 // explain tells people how a text is read.
-func explain(to io.Writer, file string, within []string, e dropfile.Explanation) error {
+func (in *inspection) explain(to io.Writer, file string, within []string, e dropfile.Explanation) error {
+	if in.shown++; in.shown > 1 {
+		fmt.Fprintln(to)
+	}
 	if e.Records == 0 && len(e.Columns) == 0 {
 		fmt.Fprintf(to, "%s has no table\n", file)
 	}
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "%s: %d records in %d columns, %s\n", file, e.Records, len(e.Columns), headerWords(e.HeaderLines))
+	fmt.Fprintf(w, "%s: %s in %s, %s\n", file, report.Some(e.Records, "record"), report.Some(len(e.Columns), "column"), headerWords(e.HeaderLines))
 	if len(within) > 0 {
 		fmt.Fprintf(w, "taken out of %s\n", strings.Join(within, ", then "))
 	}
@@ -241,7 +248,7 @@ func explain(to io.Writer, file string, within []string, e dropfile.Explanation)
 	if e.ByteOrderMark {
 		mark = " with a byte-order mark"
 	}
-	if len(within) == 0 || within[len(within)-1] != "xlsx" {
+	if !isSheet(within) {
 		fmt.Fprintf(w, "%s%s; delimiter %s, quote %s, escape %s, record end %s\n", e.Encoding, mark,
 			signWords(e.Dialect.Delimiter), signWords(e.Dialect.Quote), escapeWords(e.Dialect), e.Dialect.RecordEnd)
 	}
@@ -252,17 +259,29 @@ func explain(to io.Writer, file string, within []string, e dropfile.Explanation)
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d%%\t%s\n", i+1, oneLine(c.Name), c.Field, c.Looks, c.Empty, oneLine(strings.Join(c.Samples, " | ")))
 	}
 	if e.Held != "" {
-		fmt.Fprintf(w, "\nwould be held: %s\n", e.Held)
+		region := ""
+		if in.feed == "" { // in another country another column may look like numbers
+			region = " by a feed of region " + in.read.Region
+		}
+		fmt.Fprintf(w, "\nwould be held%s: %s\n", region, e.Held)
 	}
 	if e.Outside.Count > 0 {
-		fmt.Fprintf(w, "\n%d lines are not part of the table:\n", e.Outside.Count)
+		are := "are"
+		if e.Outside.Count == 1 {
+			are = "is"
+		}
+		fmt.Fprintf(w, "\n%s %s not part of the table:\n", report.Some(e.Outside.Count, "line"), are)
 		for _, l := range e.Outside.First {
 			fmt.Fprintf(w, "line %d\t%s\t%s\n", l.Line, l.Kind, oneLine(l.Text))
 		}
 		more(w, e.Outside.Count-len(e.Outside.First))
 	}
 	if len(e.Oddities) > 0 {
-		fmt.Fprintf(w, "\n%d records were repaired, %d could not be read:\n", e.Repaired, e.Refused)
+		were := "were"
+		if e.Repaired == 1 {
+			were = "was"
+		}
+		fmt.Fprintf(w, "\n%s %s repaired, %d could not be read:\n", report.Some(e.Repaired, "record"), were, e.Refused)
 		for _, o := range e.Oddities {
 			fmt.Fprintf(w, "line %d\t%s\t%s\n", o.Line, o.Refused, o.Why)
 		}
@@ -280,6 +299,11 @@ func more(w io.Writer, n int) {
 	}
 }
 
+// isSheet tells the text of a workbook's sheet, in which no signs part cells.
+func isSheet(within []string) bool {
+	return len(within) > 0 && within[len(within)-1] == "xlsx"
+}
+
 func headerWords(lines []int) string {
 	switch len(lines) {
 	case 0:
@@ -293,7 +317,9 @@ func headerWords(lines []int) string {
 
 // signWords names signs that are hard to see.
 func signWords(s string) string {
-	if name, ok := map[string]string{"": "none", ",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space", "^": "caret", ":": "colon"}[s]; ok {
+	if name, ok := map[string]string{
+		"": "none", ",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space", "^": "caret", ":": "colon", `"`: "double", "'": "single",
+	}[s]; ok {
 		return name
 	}
 	return strconv.Quote(s)

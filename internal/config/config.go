@@ -149,8 +149,11 @@ func (d *Dialer) setDefaults() {
 	d.Source = "importer"
 }
 
+// DefaultRegion is the region of a feed that names none.
+const DefaultRegion = "US"
+
 func (f *Feed) setDefaults() {
-	f.Region = "US"
+	f.Region = DefaultRegion
 	f.TimeZone = "Local"
 	f.OnHeader = "stop"
 	f.Hopper.setDefaults()

@@ -104,20 +104,30 @@ func difference(header, fields, now, nowFields []string) string {
 // others lists the headers that another file has not, or not as often, each
 // with what it is read as.
 func others(headers, fields, other []string) []string {
+	const most = 5 // that were not used
 	left := map[string]int{}
 	for _, h := range other {
 		left[plain(h)]++
 	}
 	var names []string
+	unused := 0
 	for i, h := range headers {
 		if left[plain(h)]--; left[plain(h)] >= 0 {
 			continue
 		}
 		name := quoted(h)
-		if i < len(fields) && fields[i] != "" {
+		switch used := i < len(fields) && fields[i] != ""; {
+		case used:
 			name += " (" + fields[i] + ")"
+		default:
+			if unused++; unused > most {
+				continue
+			}
 		}
 		names = append(names, name)
+	}
+	if unused > most {
+		names = append(names, fmt.Sprintf("%d more that are not used", unused-most))
 	}
 	return names
 }

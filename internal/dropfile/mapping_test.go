@@ -212,6 +212,10 @@ func TestChangedHeadersAreTold(t *testing.T) {
 		{"First,Phone,Company\n", "First,Phone\n", `"Company" is gone`, false},
 		{"First,Phone\n", "First,Phone,Shoe Size,Email\n", `"Shoe Size", "Email" (email) are new`, false},
 		{"First,Phone,City\n", "First,Phone\n", `"City" (city) is gone`, true},
+		{
+			"First,Phone,a1,b2,c3,d4,e5,f6,City,g7\n", "First,Phone\n",
+			`"a1", "b2", "c3", "d4", "e5", "City" (city), 2 more that are not used are gone`, true,
+		},
 		// Another usual name for the same.
 		{"First,Phone\n", "First,Telephone\n", `"Phone" (phone_number) is gone, "Telephone" (phone_number) is new`, false},
 		{"First,Last,Phone\n", "Full Name,Phone\n", `"First" (first_name), "Last" (last_name) are gone, "Full Name" (full_name) is new`, false},

@@ -99,6 +99,11 @@ func (c *columns) takePhoneByContent(others []phoneColumn) error {
 		for _, p := range others {
 			named = append(named, p.at)
 		}
+		for at := range c.headers { // under another name, such as Contact
+			if !c.taken[at] && !slices.Contains(named, at) && c.share(at, "phone_number") >= sure {
+				named = append(named, at)
+			}
+		}
 		return c.holdPhone(named)
 	case len(found) > 1 && !c.areSiblings(found):
 		return c.holdPhone(found)

@@ -8,14 +8,15 @@ import (
 // checkHeader tells that a drop's columns are others than those of the feed's
 // last drop, before any of its rows is recorded. A drop in which something is
 // missing that was read then is held, unless a person or the feed's
-// configuration says otherwise.
+// configuration says otherwise. A header that the feed has had before is known:
+// the files of an archive may differ.
 func (d *delivery) checkHeader(ctx context.Context, reader Reader) error {
 	if d.fed.Recorded > 0 || d.NewHeader {
 		return nil
 	}
 	var last Drop
 	err := d.patiently(ctx, func(ctx context.Context) (err error) {
-		last, err = d.Ledger.LastDone(ctx, d.run.feed.Name)
+		last, err = d.Ledger.LastDone(ctx, d.run.feed.Name, reader.Header())
 		return err
 	})
 	if err != nil || last.ID == 0 {
@@ -25,8 +26,9 @@ func (d *delivery) checkHeader(ctx context.Context, reader Reader) error {
 	switch {
 	case what == "":
 	case lost && d.run.feed.OnHeaderChange == "stop":
-		return &HoldError{Why: fmt.Sprintf("a column that was used in the feed's last drop, %d (%s), is missing: %s; "+
-			"look with importer check how the columns are read now, and import the file with --new-header if that is right", last.ID, last.Name, what)}
+		return &HoldError{Why: fmt.Sprintf("not all columns are there that were used in the feed's last drop, %d (%s): %s; "+
+			"look with importer check how the columns are read now, and import the file with --new-header if that is right; "+
+			"files of another kind need a feed of their own", last.ID, last.Name, what)}
 	default:
 		d.Log.Warn("the columns are others than in the feed's last drop", "file", d.drop.Name, "last", last.Name, "change", what)
 	}

@@ -54,10 +54,10 @@ type Drops interface {
 	// reached the dialer or another drop's duplicate rests on one of its
 	// claims. Returns ErrLeaseLost when holder has no lease.
 	ForgetRows(ctx context.Context, d Drop, holder int64, settings string) (bool, error)
-	// LastDone returns the feed's drop with rows that was done last, the zero
-	// Drop for none. Rejects that were imported again, which have a column
-	// import_reason, do not count.
-	LastDone(ctx context.Context, feed string) (Drop, error)
+	// LastDone returns the feed's drop with rows that was done last, of those
+	// with this header if there are any, the zero Drop for none. Rejects that
+	// were imported again, which have a column import_reason, do not count.
+	LastDone(ctx context.Context, feed string, header []string) (Drop, error)
 	// Unfinished lists the drops that are importing, oldest first, of one
 	// feed or (empty) of all.
 	Unfinished(ctx context.Context, feed string) ([]Drop, error)

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"time"
 
@@ -191,14 +192,30 @@ func (l *Ledger) ForgetRows(ctx context.Context, d importer.Drop, holder int64, 
 	return err == nil, err
 }
 
+// KnownDrop returns a feed's drop by its hash, the zero Drop when there is none.
+func (l *Ledger) KnownDrop(ctx context.Context, feed string, hash [sha256.Size]byte) (d importer.Drop, err error) {
+	const find = `SELECT ` + dropColumns + ` FROM drops WHERE feed = $1 AND sha256 = $2`
+	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		d, err = scanDrop(tx.QueryRow(ctx, find, feed, hash[:]))
+		if errors.Is(err, pgx.ErrNoRows) {
+			d, err = importer.Drop{}, nil
+		}
+		return err
+	})
+	return d, err
+}
+
 // LastDone implements importer.Drops.
-func (l *Ledger) LastDone(ctx context.Context, feed string) (last importer.Drop, err error) {
+func (l *Ledger) LastDone(ctx context.Context, feed string, header []string) (last importer.Drop, err error) {
 	const query = `
 		SELECT ` + dropColumns + ` FROM drops
 		WHERE feed = $1 AND state = 'done' AND recorded > 0 AND NOT 'import_reason' = ANY (header)
-		ORDER BY finished DESC, id DESC LIMIT 1`
+		ORDER BY header = $2 DESC, finished DESC, id DESC LIMIT 1`
+	if header == nil {
+		header = []string{} // NULL equals nothing
+	}
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
-		last, err = scanDrop(tx.QueryRow(ctx, query, feed))
+		last, err = scanDrop(tx.QueryRow(ctx, query, feed, header))
 		if errors.Is(err, pgx.ErrNoRows) {
 			last, err = importer.Drop{}, nil
 		}

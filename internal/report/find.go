@@ -83,7 +83,7 @@ func Find(w io.Writer, f Format, readAs []Number, found []importer.Found) error 
 			held = fmt.Sprintf("drop %d, record %d", r.HeldBy.Drop, r.HeldBy.Record)
 		}
 		t.AppendRow(table.Row{
-			r.Drop.Feed, r.Drop.ID, r.Drop.Name, when(r.Drop.FirstSeen), r.Record, r.Line, r.State.Outcome(), r.Reason,
+			r.Drop.Feed, r.Drop.ID, r.Drop.Name, When(r.Drop.FirstSeen), r.Record, r.Line, r.State.Outcome(), r.Reason,
 			r.ListID, someID(r.LeadID), attempts(r), r.Run, held, r.Note,
 		})
 	}

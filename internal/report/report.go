@@ -198,7 +198,7 @@ func Run(w io.Writer, f Format, s importer.Summary) error {
 	if err := countsTable(w, c); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(w, "Run %d of feed %s: %s, %s in %s%s\n", s.Run, s.Feed, rows(c.Rows()), some(s.Calls, "call"), took(s.Seconds), rate); err != nil {
+	if _, err := fmt.Fprintf(w, "Run %d of feed %s: %s, %s in %s%s\n", s.Run, s.Feed, rows(c.Rows()), Some(s.Calls, "call"), took(s.Seconds), rate); err != nil {
 		return err
 	}
 	for _, a := range s.Alarms {
@@ -213,7 +213,7 @@ func dropSentence(d importer.DropSummary) string {
 	name := fmt.Sprintf("Drop %d (%s)", d.Drop.ID, d.Drop.Name)
 	switch pending := d.Counts.Outcome(importer.OutcomePending); {
 	case d.Already:
-		return fmt.Sprintf("%s was imported before, at %s: nothing was sent", name, when(d.Drop.Finished))
+		return fmt.Sprintf("%s was imported before, at %s: nothing was sent", name, When(d.Drop.Finished))
 	case d.Drop.State == importer.DropHeld:
 		return fmt.Sprintf("%s is held, nothing was imported: %s", name, d.Drop.Why)
 	case d.Drop.State == importer.DropFailed:
@@ -236,7 +236,7 @@ func outsideWords(o importer.Outside) string {
 	for _, kind := range slices.Sorted(maps.Keys(o.ByKind)) {
 		kinds = append(kinds, fmt.Sprintf("%d %s", o.ByKind[kind], kind))
 	}
-	return fmt.Sprintf("; %s held no record: %s", some(o.Count, "line"), strings.Join(kinds, ", "))
+	return fmt.Sprintf("; %s held no record: %s", Some(o.Count, "line"), strings.Join(kinds, ", "))
 }
 
 // columnSentence tells how the drop's columns were read, empty for a drop of
@@ -309,9 +309,10 @@ func newTable(header ...any) table.Writer {
 	return t
 }
 
-func rows(n int) string { return some(n, "row") }
+func rows(n int) string { return Some(n, "row") }
 
-func some(n int, what string) string {
+// Some counts things in words.
+func Some(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
@@ -322,7 +323,8 @@ func took(seconds float64) string {
 	return time.Duration(seconds * float64(time.Second)).Round(100 * time.Millisecond).String()
 }
 
-func when(t time.Time) string {
+// When is a time for people, empty for none.
+func When(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
@@ -384,7 +386,7 @@ func Runs(w io.Writer, f Format, runs []importer.RunInfo) error {
 	t := newTable("run", "feed", "kind", "started", "state", "rows", "success", "error", "duplicate", "invalid", "review", "pending", "calls", "took")
 	for i, l := range out {
 		t.AppendRow(table.Row{
-			l.Run, l.Feed, l.Kind, when(runs[i].Started), l.State, l.Rows, l.Success, l.Error,
+			l.Run, l.Feed, l.Kind, When(runs[i].Started), l.State, l.Rows, l.Success, l.Error,
 			l.Duplicate, l.Invalid, l.Review, l.Pending, l.Calls, took(l.Seconds),
 		})
 	}
@@ -423,7 +425,7 @@ func Show(w io.Writer, f Format, r importer.RunInfo) error {
 	if err := Run(w, f, s); err != nil || f == CSV {
 		return err
 	}
-	ended := when(r.Finished)
+	ended := When(r.Finished)
 	if ended == "" {
 		ended = "not ended"
 	}
@@ -432,7 +434,7 @@ func Show(w io.Writer, f Format, r importer.RunInfo) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "%s, %s: %s to %s\n", l.Kind, l.State, when(r.Started), ended)
+	_, err := fmt.Fprintf(w, "%s, %s: %s to %s\n", l.Kind, l.State, When(r.Started), ended)
 	if err == nil && r.Error != "" {
 		_, err = fmt.Fprintln(w, "It stopped because:", r.Error)
 	}

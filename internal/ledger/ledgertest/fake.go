@@ -195,14 +195,23 @@ func (f *Fake) othersRestOn(d *fakeDrop, r *fakeRow) bool {
 }
 
 // LastDone implements importer.Drops.
-func (f *Fake) LastDone(_ context.Context, feed string) (last importer.Drop, err error) {
+func (f *Fake) LastDone(_ context.Context, feed string, header []string) (last importer.Drop, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	var same importer.Drop
 	for _, d := range f.drops {
-		if d.Feed == feed && d.State == importer.DropDone && d.Recorded > 0 &&
-			!slices.Contains(d.Header, "import_reason") && !d.Finished.Before(last.Finished) {
+		if d.Feed != feed || d.State != importer.DropDone || d.Recorded == 0 || slices.Contains(d.Header, "import_reason") {
+			continue
+		}
+		if !d.Finished.Before(last.Finished) {
 			last = d.Drop
 		}
+		if slices.Equal(d.Header, header) && !d.Finished.Before(same.Finished) {
+			same = d.Drop
+		}
+	}
+	if same.ID != 0 {
+		return same, nil
 	}
 	return last, nil
 }

@@ -192,9 +192,9 @@ var dropPromises = []promise{
 		require.Equal(t, []string{"two.csv", "bravo.csv", "one.csv"}, names(""))
 		require.Empty(t, names("charlie"))
 	}},
-	{"the drop that was done last is found, rejects and drops without rows left out", func(t *testing.T, l importer.Ledger) {
-		last := func() string {
-			d, err := l.LastDone(t.Context(), "acme")
+	{"the drop that was done last is found, first of those with the header, rejects and drops without rows left out", func(t *testing.T, l importer.Ledger) {
+		last := func(header ...string) string {
+			d, err := l.LastDone(t.Context(), "acme", header)
 			require.NoError(t, err)
 			return d.Name
 		}
@@ -206,6 +206,9 @@ var dropPromises = []promise{
 			}
 			w := begin(t, l, feed, content)
 			w.d.Header = []string{"Name", "Phone"}
+			if content == "first" {
+				w.d.Header = []string{"Number"}
+			}
 			if content == "rejects" {
 				w.d.Header = append(w.d.Header, "import_reason")
 			}
@@ -220,6 +223,9 @@ var dropPromises = []promise{
 			w.close(importer.DropDone)
 		}
 		require.Equal(t, "second.csv", last())
+		require.Equal(t, "second.csv", last("Town"))
+		require.Equal(t, "second.csv", last("Name", "Phone"))
+		require.Equal(t, "first.csv", last("Number"))
 	}},
 }
 

@@ -50,8 +50,8 @@ func (p *process) ForgetRows(ctx context.Context, d importer.Drop, holder int64,
 	return book(p, "forget rows", func() (bool, error) { return p.ledger.ForgetRows(ctx, d, holder, settings) })
 }
 
-func (p *process) LastDone(ctx context.Context, feed string) (importer.Drop, error) {
-	return book(p, "last done", func() (importer.Drop, error) { return p.ledger.LastDone(ctx, feed) })
+func (p *process) LastDone(ctx context.Context, feed string, header []string) (importer.Drop, error) {
+	return book(p, "last done", func() (importer.Drop, error) { return p.ledger.LastDone(ctx, feed, header) })
 }
 
 func (p *process) Unfinished(ctx context.Context, feed string) ([]importer.Drop, error) {
