@@ -110,11 +110,13 @@ func (t *Table) judge(r *record) (Record, bool, error) {
 	case (len(r.cells) == t.shape.fields || r.isWrappedText()) && t.isNote(r):
 		return t.outside(r, Note)
 	}
-	for _, part := range []func(*record) []record{t.partsAtCR, t.swallowed} {
-		if recs := part(r); recs != nil {
-			t.queue = append(recs, t.queue...)
-			return Record{}, false, nil
-		}
+	recs := t.partsAtCR(r)
+	if recs == nil {
+		recs = t.swallowed(r)
+	}
+	if recs != nil {
+		t.queue = append(recs, t.queue...)
+		return Record{}, false, nil
 	}
 	if len(r.cells) != t.shape.fields && t.beginsWider(r) {
 		t.other = true
