@@ -149,22 +149,29 @@ func closesWithin(lines []string) bool {
 }
 
 // dialectsFor finds the quotes and escapes that a sample has around cells with
-// a delimiter: the likeliest, and where a backslash may stand before delimiters,
-// that as well.
-func dialectsFor(lines []string, delimiter string, said settings) []dialect {
-	d := dialect{delimiter: delimiter, quote: '"'}
-	double, single := wraps(lines, delimiter, '"'), wraps(lines, delimiter, '\'')
-	q := double
-	if single.lines > double.lines && single.lines > 1 && single.lines*50 >= len(lines) || single.lines == 1 && double.lines == 0 && len(lines) < 5 && single.closed > 1 {
-		d.quote, q = '\'', single
-	}
+// a delimiter, the likeliest first.
+func dialectsFor(lines []string, delimiter string, said settings) (all []dialect) {
 	if said.hasQuote {
-		d.quote = 0
+		d := dialect{delimiter: delimiter}
 		if said.quote != "" {
 			d.quote = said.quote[0]
-			q = wraps(lines, delimiter, d.quote)
 		}
+		return escapesFor(lines, d, wraps(lines, delimiter, d.quote), said)
 	}
+	double, single := wraps(lines, delimiter, '"'), wraps(lines, delimiter, '\'')
+	apostrophes := single.lines > double.lines && single.lines > 1 && single.lines*50 >= len(lines) ||
+		single.lines == 1 && double.lines == 0 && len(lines) < 5 && single.closed > 1
+	if apostrophes {
+		all = escapesFor(lines, dialect{delimiter: delimiter, quote: '\''}, single, said)
+	}
+	if !apostrophes || double.lines > 0 { // apostrophes may stand around lines of a quoted text
+		all = append(all, escapesFor(lines, dialect{delimiter: delimiter, quote: '"'}, double, said)...)
+	}
+	return all
+}
+
+// escapesFor finds the escapes that a sample has within quotes.
+func escapesFor(lines []string, d dialect, q wrapped, said settings) []dialect {
 	d.escape = d.quote
 	if q.backslashed > max(1, q.doubled) {
 		d.escape = '\\'
@@ -181,7 +188,7 @@ func dialectsFor(lines []string, delimiter string, said settings) []dialect {
 		d.escape = 0
 	case said.hasEscape:
 		d.escape = said.escape[0]
-	case d.escape != '\\' && delimiter != "" && strings.Contains(strings.Join(lines, "\n"), `\`+delimiter):
+	case d.escape != '\\' && d.delimiter != "" && strings.Contains(strings.Join(lines, "\n"), `\`+d.delimiter):
 		escaped := d
 		escaped.escape = '\\'
 		return []dialect{d, escaped}
