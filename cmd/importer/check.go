@@ -215,8 +215,8 @@ func (c *checker) check(ctx context.Context, file string, text io.Reader) error 
 	}
 	feed := feedOf(c.name, c.feed, c.cfg.Dialers[c.feed.Dialer])
 	for more := true; more; {
-		lines := map[importer.ClaimKey][]int{}
-		var keys []importer.ClaimKey
+		var keys []importer.ClaimKey // of the rows at lines
+		var lines []int
 		for range checkRows {
 			row, err := r.Next()
 			if errors.Is(err, io.EOF) {
@@ -228,29 +228,24 @@ func (c *checker) check(ctx context.Context, file string, text io.Reader) error 
 			}
 			c.rows++
 			if key, ok := c.clean(in, feed, row); ok {
-				if len(lines[key]) == 0 {
-					keys = append(keys, key)
-				}
-				lines[key] = append(lines[key], row.Line)
+				keys, lines = append(keys, key), append(lines, row.Line)
 			}
 		}
 		held, err := c.ledger.Claimed(ctx, keys, feed.Window)
 		if err != nil {
 			return err
 		}
-		for _, key := range keys {
+		for i, key := range keys {
 			_, known := held[key]
-			for _, line := range lines[key] {
-				switch {
-				case known:
-					c.count(importer.Duplicate, importer.ReasonAlreadyLoaded, line, "it was loaded before")
-				case c.seen[key]:
-					c.count(importer.Duplicate, importer.ReasonAlreadyLoaded, line, "the same lead stands above")
-				default:
-					c.count(importer.Pending, wouldBeSent, line, "new leads for dialer "+c.feed.Dialer)
-				}
-				c.seen[key] = true
+			switch {
+			case known:
+				c.count(importer.Duplicate, importer.ReasonAlreadyLoaded, lines[i], "it was loaded before")
+			case c.seen[key]:
+				c.count(importer.Duplicate, importer.ReasonAlreadyLoaded, lines[i], "the same lead stands above")
+			default:
+				c.count(importer.Pending, wouldBeSent, lines[i], "new leads for dialer "+c.feed.Dialer)
 			}
+			c.seen[key] = true
 		}
 	}
 	if c.rows > 0 && !c.held && !slices.Contains(r.Header(), "import_reason") {

@@ -181,6 +181,9 @@ first column.`,
 				if err != nil {
 					return err
 				}
+				if len(drops) == 0 {
+					fmt.Fprintf(a.errOut, "importer: run %d has no such rows\n", run)
+				}
 				out := report.NewRejects(a.out, drops)
 				if err := a.ledger.Rejects(cmd.Context(), run, drop, states, incomplete, out.Add); err != nil {
 					return err

@@ -119,6 +119,8 @@ func others(headers, fields, other []string) []string {
 		switch used := i < len(fields) && fields[i] != ""; {
 		case used:
 			name += " (" + fields[i] + ")"
+		case h == "": // spreadsheets leave empty columns behind
+			continue
 		default:
 			if unused++; unused > most {
 				continue

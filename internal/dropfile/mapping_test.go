@@ -216,6 +216,7 @@ func TestChangedHeadersAreTold(t *testing.T) {
 			"First,Phone,a1,b2,c3,d4,e5,f6,City,g7\n", "First,Phone\n",
 			`"a1", "b2", "c3", "d4", "e5", "City" (city), 2 more that are not used are gone`, true,
 		},
+		{"First,Phone\n", "First,Phone,,\n", "", false},
 		// Another usual name for the same.
 		{"First,Phone\n", "First,Telephone\n", `"Phone" (phone_number) is gone, "Telephone" (phone_number) is new`, false},
 		{"First,Last,Phone\n", "Full Name,Phone\n", `"First" (first_name), "Last" (last_name) are gone, "Full Name" (full_name) is new`, false},

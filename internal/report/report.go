@@ -248,10 +248,11 @@ func columnSentence(d importer.DropSummary) string {
 	var used, unused []string
 	for _, c := range columnsOf(d.Drop) {
 		name := shortName(c.Header)
-		if c.Field == "" {
-			unused = append(unused, name)
-		} else {
+		switch {
+		case c.Field != "":
 			used = append(used, name+" → "+c.Field)
+		case c.Header != "": // spreadsheets leave empty columns behind
+			unused = append(unused, name)
 		}
 	}
 	if used == nil {
