@@ -45,7 +45,11 @@ type app struct {
 
 // load reads the configuration.
 func (sh *shell) load() (*app, error) {
-	cfg, err := config.Load(sh.config, config.Knowledge{Fields: lead.Fields(), Region: lead.IsRegion, CustomField: nonagent.IsCustomField, Template: dropfile.CheckTemplate})
+	cfg, err := config.Load(sh.config, config.Knowledge{
+		Fields: lead.Fields(), Region: lead.IsRegion, CustomField: nonagent.IsCustomField, Template: dropfile.CheckTemplate,
+		Encoding:  func(name string) error { return dropfile.Options{Encoding: name}.Check() },
+		Delimiter: func(text string) error { return dropfile.Options{Delimiter: text}.Check() },
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -210,9 +214,6 @@ func (a *app) feed(name string) (config.Feed, error) {
 		}
 		slices.Sort(known)
 		return f, usagef("there is no feed %q in %s, it has: %s", name, a.config, strings.Join(known, ", "))
-	}
-	if err := dropOptions(f).Check(); err != nil {
-		return f, usagef("feeds.%s.file: %w", name, err)
 	}
 	return f, nil
 }

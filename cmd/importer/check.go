@@ -32,7 +32,9 @@ func checkCommand(sh *shell) *cobra.Command {
 		Long: `Reads files as a feed would and tells how their columns are read, what would
 become of their rows (sent to the dialer, DUPLICATE or INVALID), why and on which
 lines, and what cleaning would change. People's data is shown masked. The dialer
-is not asked: its own checks (do-not-call lists, for example) may refuse more.`,
+is not asked: its own checks (do-not-call lists, for example) may refuse more.
+To tell leads that stand twice it remembers each of them: ten million rows take
+about 400 MB of memory, where an import takes no more for them than for ten.`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if feed == "" {

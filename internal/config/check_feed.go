@@ -187,6 +187,14 @@ func (c *checker) reading(path string, f File) {
 			c.oneOf(path+"."+k.key, k.value, k.allowed...)
 		}
 	}
+	for _, k := range []struct {
+		key, value string
+		wrong      func(string) error
+	}{{"encoding", f.Encoding, c.known.Encoding}, {"delimiter", f.Delimiter, c.known.Delimiter}} {
+		if err := k.wrong(k.value); err != nil {
+			c.bad(path+"."+k.key, "%s.%v", path, err)
+		}
+	}
 	if f.HeaderLine < -1 {
 		c.bad(path+".header_line", "%s.header_line is no line: count from 1, or write 0 to have it found, or -1 for a file without a header", path)
 	}

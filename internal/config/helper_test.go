@@ -23,7 +23,10 @@ var leadFields = []string{
 func isCustomField(label string) bool { return label != "" && label != "function" }
 
 // knowledge stands for what the command line passes in.
-var knowledge = config.Knowledge{Fields: leadFields, Region: lead.IsRegion, CustomField: isCustomField, Template: dropfile.CheckTemplate}
+var knowledge = config.Knowledge{
+	Fields: leadFields, Region: lead.IsRegion, CustomField: isCustomField, Template: dropfile.CheckTemplate,
+	Encoding: func(name string) error { return dropfile.Options{Encoding: name}.Check() }, Delimiter: func(text string) error { return dropfile.Options{Delimiter: text}.Check() },
+}
 
 // smallest is a configuration with nothing but what has no default.
 const smallest = `dialers:

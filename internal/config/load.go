@@ -22,6 +22,8 @@ type Knowledge struct {
 	Region      func(code string) bool  // tells a country's code
 	CustomField func(label string) bool // tells what the API would take for a custom field's label
 	Template    func(text string) error // tells what is wrong with a template; completes "must be"
+	Encoding    func(name string) error // tells what is wrong with a character set's name
+	Delimiter   func(text string) error // tells what is wrong with what stands between cells
 }
 
 // Load reads the configuration file and checks it.

@@ -85,7 +85,7 @@ func (o Options) settings() (settings, error) {
 			s.delimiter = named
 		}
 		if strings.ContainsAny(s.delimiter, "\r\n\"") || len(s.delimiter) > 8 {
-			return s, fmt.Errorf("delimiter: %q cannot be one", o.Delimiter)
+			return s, fmt.Errorf("delimiter: %q cannot be one: write what stands between the cells, such as comma, semicolon, tab or ||", o.Delimiter)
 		}
 	}
 	if o.Quote != "" {

@@ -132,7 +132,7 @@ func runObject(s importer.Summary) object {
 			Rows: d.Counts.Rows(), Outcomes: outcomes(d.Counts), Pending: d.Counts.Outcome(importer.OutcomePending),
 		}
 		if d.Drop.Outside.Count > 0 {
-			do.Outside = &d.Drop.Outside
+			do.Outside = withoutTexts(d.Drop.Outside)
 		}
 		if d.Already {
 			do.ImportedBefore = &d.Drop.Finished
@@ -140,6 +140,16 @@ func runObject(s importer.Summary) object {
 		o.Drops = append(o.Drops, do)
 	}
 	return o
+}
+
+// withoutTexts leaves out what stands in the lines: a second table may hold
+// people, and what an import prints ends in the log of whatever started it.
+func withoutTexts(o importer.Outside) *importer.Outside {
+	o.First = slices.Clone(o.First)
+	for i := range o.First {
+		o.First[i].Text = ""
+	}
+	return &o
 }
 
 // Line is one line of a report by outcome and reason.
@@ -419,6 +429,9 @@ func Show(w io.Writer, f Format, r importer.RunInfo) error {
 		o := runObject(s)
 		for i, d := range r.Drops {
 			o.Drops[i].Columns = columnsOf(d.Drop)
+			if o.Drops[i].Outside != nil {
+				o.Drops[i].Outside = &d.Drop.Outside
+			}
 		}
 		o.History = &history{Kind: r.Kind, State: l.State, Started: r.Started, Finished: r.Finished, Why: r.Error}
 		return writeJSON(w, o)
