@@ -4,12 +4,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
 	"importer/internal/importer"
 	"importer/internal/ledger"
 	"importer/internal/ledger/ledgertest"
+	"importer/migrations"
 )
 
 func TestManyStartersMigrateANewLedgerTogether(t *testing.T) {
@@ -39,6 +42,35 @@ func TestManyStartersMigrateANewLedgerTogether(t *testing.T) {
 	}
 	require.EqualValues(t, wanted, taken, "each step was taken once")
 	begin(t, ledgers[0], "acme").recorded(t, 1, 2, 3)
+}
+
+// TestDropsOfEarlierVersionsKeepWhatTheyHad goes back to the schema that counted
+// lines without a record only, and forth again.
+func TestDropsOfEarlierVersionsKeepWhatTheyHad(t *testing.T) {
+	t.Parallel()
+	dsn := ledgertest.Database(t)
+	conn := connect(t, dsn)
+	w := begin(t, ledgertest.OpenAt(t, dsn), "acme")
+	w.d.Header, w.d.Fields = []string{"Phone"}, []string{"phone_number"}
+	w.d.Outside = importer.Outside{Count: 3, ByKind: map[string]int{"blank": 3}, First: []importer.OutsideLine{{Line: 2, Kind: "blank"}}}
+	w.recorded(t, 1)
+
+	db := stdlib.OpenDB(*conn.Config())
+	defer db.Close()
+	steps, err := goose.NewProvider(goose.DialectPostgres, db, migrations.Files, goose.WithDisableGlobalRegistry(true))
+	require.NoError(t, err)
+	const countedOnly = 2
+	_, err = steps.DownTo(t.Context(), countedOnly)
+	require.NoError(t, err)
+	require.Equal(t, 3, ask[int](t, conn, `SELECT skipped FROM drops`))
+	_, err = steps.Up(t.Context())
+	require.NoError(t, err)
+
+	d, err := ledgertest.OpenAt(t, dsn).OpenDrop(t.Context(), w.d)
+	require.NoError(t, err)
+	require.Equal(t, importer.Outside{Count: 3}, d.Outside)
+	require.Equal(t, []string{"Phone"}, d.Header)
+	require.Empty(t, d.Fields)
 }
 
 func TestANewerSchemaIsRefused(t *testing.T) {
