@@ -211,6 +211,9 @@ func (d *delivery) record(ctx context.Context) error {
 		return err
 	}
 	defer reader.Close()
+	if err := d.isReadAlike(reader); err != nil {
+		return err
+	}
 	d.fed.Header, d.fed.Fields = reader.Header(), reader.Fields()
 	d.in.Rules.Dates = reader.Dates()
 	if err := d.checkHeader(ctx, reader); err != nil {

@@ -3,7 +3,19 @@ package importer
 import (
 	"context"
 	"fmt"
+	"slices"
 )
+
+// isReadAlike refuses to read on in a file that is read otherwise than when its
+// first rows were recorded, under other settings or by another version: where
+// the next row begins could not be told, and some would be left out.
+func (d *delivery) isReadAlike(reader Reader) error {
+	if d.fed.Recorded == 0 || slices.Equal(d.fed.Header, reader.Header()) {
+		return nil
+	}
+	return &UnreadableError{fmt.Errorf("%s cannot be read on behind its first %d rows: its header is read otherwise than when they were recorded; "+
+		"undo the change of the feed's settings, import the file again, and make the change then", d.drop.Name, d.fed.Recorded)}
+}
 
 // checkHeader tells that a drop's columns are others than those of the feed's
 // last drop, before any of its rows is recorded. A drop in which something is

@@ -562,6 +562,35 @@ func TestInterruptedRunIsResumed(t *testing.T) {
 	})
 }
 
+// A header that is looked for on another line, say, would number the records
+// behind it anew.
+func TestAFileThatIsReadOtherwiseIsNotReadOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		_, err := b.run(ctx, drop("a", 8000))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+
+		b.feed.Settings = "2"
+		changed := drop("a", 8000)
+		changed.Open = func() (importer.Reader, error) { return otherHeader{&rows{n: 8000}}, nil }
+		s, err := b.run(t.Context(), changed)
+		require.ErrorContains(t, err, "its header is read otherwise than when they were recorded")
+		require.Zero(t, s.Pending(), "what was recorded is delivered")
+		require.Equal(t, importer.DropImporting, s.Drops[0].Drop.State)
+
+		s, err = b.run(t.Context(), drop("a", 8000))
+		require.NoError(t, err)
+		require.Equal(t, 8000, s.Outcomes()[importer.OutcomeSuccess])
+		b.requireOnce(t, 8000)
+	})
+}
+
+type otherHeader struct{ *rows }
+
+func (otherHeader) Header() []string { return []string{"3055551001"} }
+
 func TestNoWaitLeavesLostAnswersToReconcile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, first(drops))
