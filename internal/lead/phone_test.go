@@ -96,6 +96,9 @@ func TestPhoneNumbersThatCannotBeDialledAreRefused(t *testing.T) {
 		"3.055550123e9":       lead.PhoneDamaged,
 		"#REF!":               lead.PhoneDamaged,
 		"########":            lead.PhoneDamaged,
+		"30555501.23":         lead.PhoneDamaged,
+		"3055550123.5":        lead.PhoneDamaged,
+		"12/31/1980":          lead.PhoneDamaged,
 		"305555O123":          lead.PhoneLetters,
 		"3055550123O":         lead.PhoneLetters,
 		"1-800-FLOWERS":       lead.PhoneLetters,
@@ -121,6 +124,11 @@ func TestPhoneNumbersThatCannotBeDialledAreRefused(t *testing.T) {
 		require.NotRegexp(t, `305|555`, refusal.Detail)
 		require.Empty(t, changes)
 		require.Equal(t, in, out)
+	}
+	for _, cell := range []string{"3023125101.50", "31.12.1980", "1980-12-31"} { // whose digits could be dialled there
+		_, _, refusal := lead.Rules{Region: "DE", ListID: "101"}.Clean(lead.Lead{PhoneNumber: cell})
+		require.NotNil(t, refusal, cell)
+		require.Equal(t, lead.PhoneDamaged, refusal.Reason, cell)
 	}
 	_, _, refusal := us.Clean(lead.Lead{PhoneNumber: "3055550123", PhoneCode: "999"})
 	require.Equal(t, lead.PhoneInvalid, refusal.Reason)

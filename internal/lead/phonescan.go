@@ -42,7 +42,10 @@ func (s scanned) joined() (part, bool) {
 var (
 	scientific = regexp.MustCompile(`^[-+]?\d+([.,]\d+)?[eE][-+]?\d+$`)
 	decimals   = regexp.MustCompile(`^(\+?\d{7,15})[.,]0+$`)
-	cellError  = regexp.MustCompile(`^#[A-Z#/0!?]+[!?]?$`)
+	// fraction and day are digits enough to be dialled, in other countries at least.
+	fraction  = regexp.MustCompile(`^\+?\d{7,15}\.\d{1,2}$`)
+	day       = regexp.MustCompile(`^(\d{1,2}[/.-]\d{1,2}[/.-](19|20)\d\d|(19|20)\d\d[/.-]\d\d[/.-]\d\d)$`)
+	cellError = regexp.MustCompile(`^#[A-Z#/0!?]+[!?]?$`)
 )
 
 // fewestDigits is how many digits at least a number of its own has.
@@ -67,6 +70,10 @@ func scan(cell string) scanned {
 	if m := decimals.FindStringSubmatch(cell); m != nil {
 		cell = m[1]
 		s.whys.add(whyDecimals)
+	}
+	if fraction.MatchString(cell) || day.MatchString(cell) {
+		s.damaged = true
+		return s
 	}
 	sc := scanner{text: []rune(cell), out: &s}
 	sc.run()

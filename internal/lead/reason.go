@@ -9,7 +9,7 @@ const (
 	// PhoneMissing: the phone number's cell is empty or holds no digit.
 	PhoneMissing Reason = "phone_missing"
 	// PhoneDamaged: a spreadsheet has overwritten the number, as in 2.17623E+09
-	// or #REF!; its last digits are lost.
+	// or #REF!, or a fraction or a date stands in its place.
 	PhoneDamaged Reason = "phone_damaged"
 	// PhoneLetters: letters stand within the number, as in 305555O123.
 	PhoneLetters Reason = "phone_letters"
