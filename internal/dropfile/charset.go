@@ -234,7 +234,10 @@ func fixed(raw []byte) (text, why string) {
 		raw = decoded
 	}
 	if bytes.IndexByte(raw, 0) >= 0 {
-		why = "NUL bytes were replaced by \uFFFD"
+		if why != "" {
+			why += "; "
+		}
+		why += "NUL bytes were replaced by \uFFFD"
 		raw = bytes.ReplaceAll(raw, []byte{0}, []byte("\uFFFD"))
 	}
 	return string(raw), why

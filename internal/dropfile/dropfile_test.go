@@ -56,7 +56,7 @@ func TestRowsAreReadUnderTheVendorsNames(t *testing.T) {
 		Cells: []string{"Anna", "O'Brien, Jr", "anna@example.com", "Acme", "305-555-0123", "3055550124", "08014", "205"},
 		Lead: lead.Lead{
 			FirstName: "Anna", LastName: "O'Brien, Jr", Email: "anna@example.com", PhoneNumber: "305-555-0123",
-			AltPhone: "3055550124", PostalCode: "08014", ListID: "205",
+			AltPhone: "3055550124", PostalCode: "08014", // and the feed's own list, not the vendor's
 		},
 	}}, rows)
 	_, err = r.Next()

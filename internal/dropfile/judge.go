@@ -44,6 +44,11 @@ func (t *Table) isSound(r *record) bool {
 		}
 		return full > 0
 	}
+	for _, j := range t.shape.quick { // that one of each family fails may be a shift
+		if c := r.cells[j]; c != "" && !t.isOwn(c, j) {
+			return false
+		}
+	}
 	for _, j := range t.shape.strong {
 		if c := r.cells[j]; c != "" && t.isOwn(c, j) {
 			return true
@@ -231,8 +236,12 @@ func (t *Table) beginsAnother(r *record) bool {
 		case no == 0:
 			return areDistinct(r.cells) && t.shape.model.stranger(r.cells, 1) && (t.gap && t.areStrangeBelow(2, 1) || t.areStrangeBelow(4, 2))
 		}
+		below := 2 // strangers at least: a few records of people who gave nothing are none
+		if t.gap {
+			below = 1
+		}
 		return (no > 1 || t.gap && no*2 > len(t.shape.strong)) &&
-			(names > 1 && names*2 >= full || t.namesColumn(r) || t.areStrangeBelow(1, 1))
+			(names > 1 && names*2 >= full || t.namesColumn(r) || areDistinct(r.cells) && t.areStrangeBelow(below, 1))
 	}
 	below, ok := t.peek(0)
 	if !ok {

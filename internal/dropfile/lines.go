@@ -100,22 +100,17 @@ func breakAfter(text []byte, ends RecordEnd, last bool) int {
 			}
 		}
 	case CR, Mixed:
-		i := bytes.IndexByte(text, '\n')
-		line := text
-		if i >= 0 {
-			line = text[:i]
+		i := bytes.IndexAny(text, "\r\n") // whichever comes first
+		switch {
+		case i < 0 || text[i] == '\n':
+			return i + 1
+		case i+1 < len(text) && text[i+1] == '\n':
+			return i + 2
+		case i+1 < len(text) || last:
+			return i + 1
+		default: // a line feed may follow
+			return 0
 		}
-		if j := bytes.IndexByte(line, '\r'); j >= 0 {
-			switch {
-			case j+1 < len(text) && text[j+1] == '\n':
-				return j + 2
-			case j+1 < len(text) || last:
-				return j + 1
-			default:
-				return 0
-			}
-		}
-		return i + 1
 	default:
 		return bytes.IndexByte(text, '\n') + 1
 	}

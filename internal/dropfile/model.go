@@ -278,6 +278,27 @@ func (m *model) strangers(cells []string) int {
 	return n
 }
 
+// misplaced counts cells that seem to be another column's: of a kind that hardly
+// anything else looks like and their own column has next to none of.
+func (m *model) misplaced(cells []string) int {
+	n := 0
+	for j, cell := range cells[:min(len(cells), len(m.columns))] {
+		c := &m.columns[j]
+		if cell == "" || c.cells < 10 {
+			continue
+		}
+		k := kindOf(cell)
+		telling := k == phone || k == email || k == date
+		if f := m.family(j); f != families && k.family() != families && k.family() != f {
+			telling = true
+		}
+		if telling && c.kinds[k] <= 1+c.cells/50 {
+			n++
+		}
+	}
+	return n
+}
+
 // misses counts the strong columns that are empty but hardly ever are.
 func (m *model) misses(cells []string, strong []int) int {
 	n := 0

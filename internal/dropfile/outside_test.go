@@ -53,3 +53,36 @@ func TestWhatOnlyLooksLikeACommentOrATotalIsARecord(t *testing.T) {
 		require.Equal(t, map[string]int{outside: 1}, e.Outside.ByKind, line)
 	}
 }
+
+func TestPeopleWhoGaveNothingAreNoSecondTable(t *testing.T) {
+	t.Parallel()
+	nothing := "Acme A,Jane Doe,none,none,none\nAcme B,Bob Roe,none,none,none"
+	for name, file := range map[string]string{"in mid-file": thirty(nothing), "at the end": thirty("Acme,Cy Day,305-555-0199,33101,cy@example.com") + nothing + "\n"} {
+		got := readTable(t, file, dropfile.Options{})
+		require.Zero(t, got.outside.Count, name)
+		require.GreaterOrEqual(t, len(got.rows), 32, name)
+		require.Empty(t, got.refused, name)
+	}
+}
+
+func TestAShiftedRecordIsNotTakenAsItStands(t *testing.T) {
+	t.Parallel()
+	var file strings.Builder
+	file.WriteString("Account,Phone,First,Zip,Email\n")
+	for i := range 30 {
+		if i == 15 {
+			file.WriteString(",3055557777,3055550199,Jane,33101\n") // and has lost its last cell
+		}
+		fmt.Fprintf(&file, "%d,305555%04d,Ann%c,33%03d,ann%d@example.com\n", 3055557000+i, 100+i, 'a'+i%26, i, i)
+	}
+	got := readTable(t, file.String(), dropfile.Options{})
+	require.Equal(t, []string{"3055557777", "3055550199", "Jane", "33101", ""}, got.rows[15])
+	require.Contains(t, got.noted[15], "a delimiter too many was dropped")
+}
+
+func TestWhatIsReplacedInALaterLineOfARecordIsNoted(t *testing.T) {
+	t.Parallel()
+	got := readTable(t, thirty("Acme,\"Ann\nB\x00o\",305-555-0199,33101,bo@example.com"), dropfile.Options{})
+	require.Equal(t, "Ann\nB\uFFFDo", got.rows[15][1])
+	require.Equal(t, "NUL bytes were replaced by \uFFFD", got.noted[15])
+}

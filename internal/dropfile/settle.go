@@ -90,7 +90,7 @@ func (t *Table) settle(r *record) ([]string, repairs, bool) {
 	case len(r.cells) > n && filled(r.cells) <= n && r.flaw <= literal && strangers == 0 && !t.shape.model.lacks(r.cells[:n]):
 		return r.cells[:n], 0, true // empty columns at the end, as spreadsheets leave them
 	case len(r.cells) != n, spaced:
-	case r.flaw == sound && !t.isWrapped(r):
+	case r.flaw == sound && !t.isWrapped(r) && t.shape.model.misplaced(r.cells) < 2:
 		return r.cells, 0, true
 	case r.flaw == literal && strangers == 0 && !t.onesidedQuote(r):
 		return r.cells, 0, true

@@ -19,6 +19,7 @@ type shape struct {
 	tail      int        // columns behind the last that the header has, all of them empty
 	model     *model
 	strong    []int                              // the columns whose cells are quick to judge first
+	quick     []int                              // of them one of each family, the fullest
 	own       []kindSet                          // by column
 	resplit   func(record, int) ([]string, bool) // reads a header's line in another dialect
 }
@@ -404,6 +405,17 @@ func (s *shape) settle() {
 	}
 	quick := func(j int) int { return -s.model.columns[j].kinds[phone] - s.model.columns[j].kinds[integer] }
 	slices.SortStableFunc(s.strong, func(a, b int) int { return cmp.Compare(quick(a), quick(b)) })
+	fullest := [families]int{}
+	s.quick = nil
+	for _, j := range s.strong {
+		f := s.model.family(j)
+		if at := fullest[f] - 1; at < 0 {
+			s.quick = append(s.quick, j)
+			fullest[f] = len(s.quick)
+		} else if s.model.columns[j].cells > s.model.columns[s.quick[at]].cells {
+			s.quick[at] = j
+		}
+	}
 }
 
 // isBrokenHeader tells a header with too many or too few names right above the

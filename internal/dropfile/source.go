@@ -71,7 +71,8 @@ func (s *textSource) next() (record, error) {
 			return record{}, err
 		}
 		if raw != "" {
-			n, rec.raw, lines = end, raw, lines+more
+			n, lines = end, lines+more
+			rec.raw, rec.mended = fixed(withoutBreak(s.w.bytes(0, n)))
 		}
 		cells, flaw = s.split.split(s.dialect, rec.raw)
 	}
