@@ -86,7 +86,11 @@ func showCommand(sh *shell) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return report.Show(a.out, a.format(), runs[0])
+				changed, err := a.ledger.Changes(cmd.Context(), run)
+				if err != nil {
+					return err
+				}
+				return report.Show(a.out, a.format(), runs[0], changed)
 			})
 		},
 	}

@@ -1,6 +1,10 @@
 package importer
 
-import "time"
+import (
+	"time"
+
+	"importer/internal/lead"
+)
 
 // StateReason is what rows are counted by.
 type StateReason struct {
@@ -150,4 +154,13 @@ type Found struct {
 	Superseded []Reason // how earlier attempts went, in their order; empty: proven absent
 	Run        int64    // that worked on it last
 	HeldBy     RowRef   // the row that holds the lead of a DUPLICATE already_loaded; else zero
+	Changes    []lead.Change
+}
+
+// Changed counts the rows to which one thing was done before they were sent or
+// refused.
+type Changed struct {
+	Field string `json:"field"`
+	Why   string `json:"why"`
+	Rows  int    `json:"rows"`
 }

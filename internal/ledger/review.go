@@ -100,6 +100,29 @@ func runDrops(ctx context.Context, tx pgx.Tx, run int64) ([]importer.DropSummary
 	return drops, nil
 }
 
+// Changes counts what was done to the rows of a run's drops, the most frequent
+// first. Drops that the run met done are left out.
+func (l *Ledger) Changes(ctx context.Context, run int64) (changed []importer.Changed, err error) {
+	const query = `
+		SELECT change ->> 'field', change ->> 'why', count(*)
+		FROM run_drops JOIN drops d ON d.id = drop_id
+		JOIN row_data w ON w.month = d.month AND w.drop_id = d.id
+		CROSS JOIN LATERAL json_array_elements(w.changes) AS change
+		WHERE run_id = $1 AND NOT already
+		GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2`
+	err = l.tx(ctx, scanWithin, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, query, run)
+		if err != nil {
+			return err
+		}
+		changed, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (c importer.Changed, err error) {
+			return c, row.Scan(&c.Field, &c.Why, &c.Rows)
+		})
+		return err
+	})
+	return changed, err
+}
+
 // prefixed scans the columns that stand before those of a drop.
 type prefixed struct {
 	pgx.Row

@@ -9,6 +9,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"importer/internal/importer"
+	"importer/internal/lead"
 )
 
 // Number is a phone number as it is posted.
@@ -36,6 +37,7 @@ type foundObject struct {
 	Superseded []importer.Reason `json:"superseded_attempts,omitempty"`
 	Run        int64             `json:"run"`
 	HeldBy     *heldBy           `json:"held_by,omitempty"`
+	Changes    []lead.Change     `json:"changes,omitempty"`
 }
 
 type heldBy struct {
@@ -52,7 +54,7 @@ func Find(w io.Writer, f Format, readAs []Number, found []importer.Found) error 
 			o := foundObject{
 				Feed: r.Drop.Feed, Drop: r.Drop.ID, Name: r.Drop.Name, FirstSeen: r.Drop.FirstSeen.UTC(),
 				Record: r.Record, Line: r.Line, Outcome: r.State.Outcome(), Reason: r.Reason, Note: r.Note,
-				List: r.ListID, LeadID: r.LeadID, Attempts: r.Attempt, Superseded: r.Superseded, Run: r.Run,
+				List: r.ListID, LeadID: r.LeadID, Attempts: r.Attempt, Superseded: r.Superseded, Run: r.Run, Changes: r.Changes,
 			}
 			if r.HeldBy != (importer.RowRef{}) {
 				o.HeldBy = &heldBy{r.HeldBy.Drop, r.HeldBy.Record}
@@ -87,8 +89,21 @@ func Find(w io.Writer, f Format, readAs []Number, found []importer.Found) error 
 			r.ListID, someID(r.LeadID), attempts(r), r.Run, held, r.Note,
 		})
 	}
-	_, err := fmt.Fprintln(w, t.Render())
-	return err
+	if _, err := fmt.Fprintln(w, t.Render()); err != nil {
+		return err
+	}
+	for _, r := range found {
+		for _, c := range r.Changes {
+			became := ""
+			if c.To != "" {
+				became = fmt.Sprintf(", became %q", c.To)
+			}
+			if _, err := fmt.Fprintf(w, "Drop %d, record %d: %s: %s (was %q%s)\n", r.Drop.ID, r.Record, c.Field, c.Why, c.From, became); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func someID(id int64) string {

@@ -53,7 +53,9 @@ type object struct {
 	Stopped  *stopped                 `json:"stopped,omitempty"`
 	Alarms   []string                 `json:"alarms,omitempty"`
 	Drops    []dropObject             `json:"drops"`
-	History  *history                 `json:"history,omitempty"` // of a run that is looked at afterwards
+	// Of a run that is looked at afterwards:
+	Changes []importer.Changed `json:"changes,omitempty"`
+	History *history           `json:"history,omitempty"`
 }
 
 // stopped is why a run ended before it had done all it could.
@@ -422,7 +424,7 @@ func Counts(w io.Writer, f Format, c importer.Counts) error {
 }
 
 // Show writes all that is known of a run.
-func Show(w io.Writer, f Format, r importer.RunInfo) error {
+func Show(w io.Writer, f Format, r importer.RunInfo, changed []importer.Changed) error {
 	l := runLine(r)
 	s := importer.Summary{Run: r.ID, Feed: r.Feed, Drops: r.Drops, Calls: r.Calls, Seconds: r.Seconds, Alarms: r.Alarms}
 	if f == JSON {
@@ -433,6 +435,7 @@ func Show(w io.Writer, f Format, r importer.RunInfo) error {
 				o.Drops[i].Outside = &d.Drop.Outside
 			}
 		}
+		o.Changes = changed
 		o.History = &history{Kind: r.Kind, State: l.State, Started: r.Started, Finished: r.Finished, Why: r.Error}
 		return writeJSON(w, o)
 	}
@@ -448,10 +451,30 @@ func Show(w io.Writer, f Format, r importer.RunInfo) error {
 			return err
 		}
 	}
+	if err := changedTable(w, changed); err != nil {
+		return err
+	}
 	_, err := fmt.Fprintf(w, "%s, %s: %s to %s\n", l.Kind, l.State, When(r.Started), ended)
 	if err == nil && r.Error != "" {
 		_, err = fmt.Fprintln(w, "It stopped because:", r.Error)
 	}
+	return err
+}
+
+// changedTable tells what was done to rows before they were sent or refused.
+func changedTable(w io.Writer, changed []importer.Changed) error {
+	if len(changed) == 0 {
+		return nil
+	}
+	const most = 30
+	t := newTable("changed", "why", "rows")
+	for _, c := range changed[:min(most, len(changed))] {
+		t.AppendRow(table.Row{c.Field, printable(c.Why), c.Rows})
+	}
+	if more := len(changed) - most; more > 0 {
+		t.AppendRow(table.Row{"", fmt.Sprintf("and %d more, see --json", more), ""})
+	}
+	_, err := fmt.Fprintln(w, t.Render())
 	return err
 }
 
