@@ -182,6 +182,9 @@ var everything = os.Getenv("IMPORTER_DAMAGE") == "all"
 // places are where a table is damaged: contacts at each cell, other tables at
 // some, the header's among them.
 func places(tableName, styleName string, rows, columns int) (at [][2]int) {
+	if everyRow > 1 && (tableName != "contacts" || styleName != "plain") {
+		return [][2]int{{rows / 2, columns / 2}} // under the race detector
+	}
 	for r := 0; r < rows; r += everyRow {
 		for c := range columns {
 			edge := r < 2 || r == rows/2 || r == rows-1
