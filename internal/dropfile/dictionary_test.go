@@ -24,7 +24,7 @@ func TestNoNameStandsForTwoFields(t *testing.T) {
 func TestEveryFieldHasItsNamesInEveryLanguage(t *testing.T) {
 	t.Parallel()
 	// These are the dialer's own notions, and nobody translates them.
-	dialers := map[string]bool{"list_id": true, "entry_list_id": true, "source_id": true, "security_phrase": true, "rank": true, "owner": true}
+	dialers := map[string]bool{"entry_list_id": true, "source_id": true, "security_phrase": true, "rank": true, "owner": true}
 	languages := map[string][]string{}
 	entry := ""
 	for line := range strings.Lines(dictionaryText) {
@@ -44,6 +44,9 @@ func TestEveryFieldHasItsNamesInEveryLanguage(t *testing.T) {
 			field = "phone.main"
 		case "alt_phone":
 			field = "phone.alt"
+		case "list_id": // only the feed says to which list leads go
+			require.NotContains(t, languages, field)
+			continue
 		}
 		want := []string{"en", "es", "fr", "de", "pt"}
 		if dialers[field] {
