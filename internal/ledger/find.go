@@ -27,7 +27,7 @@ func (l *Ledger) Find(ctx context.Context, numbers []lead.Lead, digits string) (
 			SELECT r.drop_id, r.record, r.line, r.state, r.reason, r.note, hit.list, coalesce(r.lead_id, 0), r.attempt, r.run_id,
 				coalesce(r.dup_drop, 0), coalesce(r.dup_record, 0),
 				array(SELECT a.reason FROM attempts a WHERE a.month = r.month AND a.drop_id = r.drop_id AND a.record = r.record ORDER BY a.attempt),
-				coalesce((SELECT w.changes FROM row_data w WHERE w.month = r.month AND w.drop_id = r.drop_id AND w.record = r.record), '[]')
+				(SELECT w.changes FROM row_data w WHERE w.month = r.month AND w.drop_id = r.drop_id AND w.record = r.record)
 			FROM hit JOIN rows r USING (month, drop_id, record)
 			ORDER BY r.drop_id, r.record`
 		whence = `SELECT ` + dropColumns + ` FROM drops WHERE id = ANY ($1)`
