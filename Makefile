@@ -8,6 +8,9 @@ GOLANGCI := $(TOOLS)/golangci-lint-v2.15.0
 GOVULNCHECK := $(TOOLS)/govulncheck-v1.1.4
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 PACKAGES := ./...
+# The others start no goroutines and share nothing; those of cmd/importer run
+# whole imports, and so all of them.
+RACING := ./cmd/... ./internal/importer/... ./internal/ledger/... ./internal/localpg ./internal/nonagent/... ./internal/report ./internal/source
 
 .PHONY: help
 help: ## list the targets
@@ -47,9 +50,9 @@ vuln: $(GOVULNCHECK)
 	@tools/vuln $(GOVULNCHECK)
 
 .PHONY: race
-race: ## the tests under the race detector
+race: ## the tests of what does several things at once, under the race detector
 	@tools/setup race
-	CGO_ENABLED=1 $(GO) test -race $(PACKAGES)
+	CGO_ENABLED=1 $(GO) test -race $(RACING)
 
 .PHONY: crash
 crash: setup ## kill real imports at random moments: 200 times, or CRASH_KILLS=2000, or CRASH_FOR=20m
