@@ -66,11 +66,11 @@ func (s *textSource) next() (record, error) {
 	}
 	cells, flaw := s.split.split(s.dialect, rec.raw)
 	if flaw == unclosed {
-		end, raw, more, err := s.closed(n)
+		end, more, err := s.closed(n)
 		if err != nil {
 			return record{}, err
 		}
-		if raw != "" {
+		if end > 0 {
 			n, lines = end, lines+more
 			rec.raw, rec.mended = fixed(withoutBreak(s.w.bytes(0, n)))
 		}
@@ -120,24 +120,24 @@ func (s *textSource) keep(cells []string) []string {
 
 // closed looks for the line that closes the quote which the line of n bytes
 // leaves open. The lines between must not be records themselves: then the quote
-// was never closed, and is this one line's damage. Returns the record's text and
-// how many more lines it has; no text when it has none.
-func (s *textSource) closed(n int) (end int, raw string, more int, err error) {
+// was never closed, and is this one line's damage. Returns where the record ends
+// and how many more lines it has; 0 when it has none.
+func (s *textSource) closed(n int) (end, more int, err error) {
 	end = n
 	full := false // a line behind the first that looks like a record's beginning
 	for more = 1; more <= maxQuotedLines && end < maxQuotedBytes; more++ {
 		from := end
 		end, err = s.w.lineEnd(from)
 		if errors.Is(err, io.EOF) || errors.Is(err, errTooLong) {
-			return 0, "", 0, nil
+			return 0, 0, nil
 		}
 		if err != nil {
-			return 0, "", 0, err
+			return 0, 0, err
 		}
 		if s.fields > 2 {
 			line, _ := fixed(withoutBreak(s.w.bytes(from, end)))
 			if cells, flaw := s.split.split(s.dialect, line); len(cells) == s.fields && flaw == sound {
-				return 0, "", 0, nil
+				return 0, 0, nil
 			}
 		}
 		inside, _, quoted := bytes.Cut(s.w.bytes(from, end), []byte{s.dialect.quote})
@@ -146,21 +146,21 @@ func (s *textSource) closed(n int) (end int, raw string, more int, err error) {
 			continue
 		}
 		if cr := bytes.IndexByte(s.w.bytes(from, end), '\r'); cr > 0 && s.fields > 2 && from+cr+2 < end {
-			raw, _ = fixed(s.w.bytes(0, from+cr))
+			raw, _ := fixed(s.w.bytes(0, from+cr))
 			if cells, flaw := s.split.split(s.dialect, raw); len(cells) == s.fields && flaw <= literal {
-				return from + cr + 1, raw, more - 1, nil
+				return from + cr + 1, more - 1, nil
 			}
 		}
-		raw, _ = fixed(withoutBreak(s.w.bytes(0, end)))
+		raw, _ := fixed(withoutBreak(s.w.bytes(0, end)))
 		switch cells, flaw := s.split.split(s.dialect, raw); {
 		case flaw == unclosed:
 		case (flaw == sound || flaw == literal && !full) && (len(cells) == s.fields || s.fields < 2):
-			return end, raw, more, nil
+			return end, more, nil
 		default:
-			return 0, "", 0, nil
+			return 0, 0, nil
 		}
 	}
-	return 0, "", 0, nil
+	return 0, 0, nil
 }
 
 // isBlank tells a record without content: nothing, blanks, or delimiters only.
