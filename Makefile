@@ -21,11 +21,12 @@ demo: setup build ## one full morning on a private PostgreSQL and a simulated di
 	./bin/importer demo
 
 .PHONY: test
-test: setup ## all tests
+test: ## all tests
+	@tools/setup test
 	$(GO) test $(PACKAGES)
 
 .PHONY: setup
-setup: ## install what demo and test need: PostgreSQL's programs
+setup: ## install what demo needs: PostgreSQL's programs
 	@tools/setup
 
 .PHONY: build
@@ -68,7 +69,8 @@ bench: setup ## measure reading and real imports against their targets (docs/per
 	$(GO) run ./tools/bench
 
 .PHONY: bench-go
-bench-go: setup ## the packages' own small benchmarks
+bench-go: ## the packages' own small benchmarks
+	@tools/setup test
 	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
 
 .PHONY: clean
