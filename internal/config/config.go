@@ -73,18 +73,8 @@ type Feed struct {
 	Callback          *Callback         `yaml:"callback,omitempty" jsonschema_description:"Schedules a callback for each row that has a time for it. Needs campaign_id."`
 	File              File              `yaml:"file" jsonschema_description:"How a file is read; what is not set is found out from each file."`
 	Dedupe            Dedupe            `yaml:"dedupe" jsonschema_description:"When a lead counts as loaded before."`
+	Expect            Expect            `yaml:"expect" jsonschema_description:"What a file must be like to be imported without a person having looked."`
 	DialerChecks      DialerChecks      `yaml:"dialer_checks" jsonschema_description:"Checks that the dialer is asked to make for each lead."`
-}
-
-// Source is where a feed's files are pulled from; at most one is set.
-type Source struct {
-	Directory *Directory `yaml:"directory,omitempty" jsonschema_description:"A folder on this machine."`
-}
-
-// Directory is a folder that files are dropped into.
-type Directory struct {
-	Path    string `yaml:"path" jsonschema:"required" jsonschema_description:"The folder."`
-	Pattern string `yaml:"pattern" jsonschema_description:"Which file names to take, such as *.csv (quote it: a bare * is YAML's)."`
 }
 
 // File says how a feed's files are read, where they do not tell it themselves.
@@ -156,12 +146,11 @@ func (f *Feed) setDefaults() {
 	f.Region = DefaultRegion
 	f.TimeZone = "Local"
 	f.OnHeader = "stop"
+	f.Source.setDefaults()
 	f.Hopper.setDefaults()
 	f.Dedupe.setDefaults()
 	f.DialerChecks.setDefaults()
 }
-
-func (d *Directory) setDefaults() { d.Pattern = "*" }
 
 func (h *Hopper) setDefaults() { h.LocalCallTime = true }
 

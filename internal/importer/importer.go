@@ -86,6 +86,7 @@ func (e *HoldError) Error() string { return e.Why }
 type Ledger interface {
 	Runs
 	Drops
+	Files
 	Claims
 	Attempts
 	Retries
@@ -248,7 +249,7 @@ func (r *run) resume(ctx context.Context) error {
 		}
 		worked := false
 		for _, d := range drops {
-			if r.hasLeftOpen(d) {
+			if r.hasLeftOpen(d) || r.onlyLost && d.State == DropSpooled {
 				continue
 			}
 			did, err := r.resumeDrop(ctx, d)
@@ -277,7 +278,7 @@ func (r *run) resumeDrop(ctx context.Context, d Drop) (worked bool, err error) {
 		return false, nil
 	case err != nil:
 		return false, err
-	case d.State != DropImporting: // somebody has, meanwhile
+	case d.State != DropImporting && d.State != DropSpooled: // somebody has, meanwhile
 		return false, r.leaveLease(ctx, d, d.State, d.Why)
 	}
 	in, err := r.Reopen(d)

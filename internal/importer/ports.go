@@ -58,9 +58,24 @@ type Drops interface {
 	// with this header if there are any, the zero Drop for none. Rejects that
 	// were imported again, which have a column import_reason, do not count.
 	LastDone(ctx context.Context, feed string, header []string) (Drop, error)
-	// Unfinished lists the drops that are importing, oldest first, of one
-	// feed or (empty) of all.
+	// Unfinished lists the drops that are importing, or that were taken from a
+	// source and not begun, oldest first, of one feed or (empty) of all.
 	Unfinished(ctx context.Context, feed string) ([]Drop, error)
+}
+
+// Files remembers what was taken from feeds' sources.
+type Files interface {
+	// Taken tells which of the files that lie at a feed's place now were taken
+	// from there, and when.
+	Taken(ctx context.Context, feed, place string, files []File) (map[File]time.Time, error)
+	// TakeFile records that a file was taken, and its drops.
+	TakeFile(ctx context.Context, feed, place string, f File, drops []int64) error
+	// Ended lists the files, oldest first, whose drops are all done or failed
+	// and that were not ended yet.
+	Ended(ctx context.Context, feed, place string) ([]TakenFile, error)
+	// EndFile records that nothing is left to be done with a file at its place.
+	// One that is gone from there is a new one when it is there again.
+	EndFile(ctx context.Context, id int64, gone bool) error
 }
 
 // Claims records rows and who holds which lead's identity.

@@ -226,7 +226,11 @@ func (l *Ledger) LastDone(ctx context.Context, feed string, header []string) (la
 
 // Unfinished implements importer.Drops.
 func (l *Ledger) Unfinished(ctx context.Context, feed string) (drops []importer.Drop, err error) {
-	const query = `SELECT ` + dropColumns + ` FROM drops WHERE state = 'importing' AND ($1 = '' OR feed = $1) ORDER BY id`
+	const query = `
+		SELECT ` + dropColumns + ` FROM drops
+		WHERE (state = 'importing' OR state = 'spooled' AND EXISTS (SELECT FROM file_drops WHERE drop_id = drops.id))
+			AND ($1 = '' OR feed = $1)
+		ORDER BY id`
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, query, feed)
 		if err != nil {

@@ -22,6 +22,7 @@ type Fake struct {
 	slots  map[string]map[int64]ledger.Block
 	calls  map[int64]int
 	ended  map[int64]string
+	files  []*fakeFile
 }
 
 var _ importer.Ledger = (*Fake)(nil)
@@ -221,7 +222,8 @@ func (f *Fake) Unfinished(_ context.Context, feed string) (out []importer.Drop, 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, d := range f.drops {
-		if d.State == importer.DropImporting && (feed == "" || feed == d.Feed) {
+		open := d.State == importer.DropImporting || d.State == importer.DropSpooled && f.wasTaken(d.ID)
+		if open && (feed == "" || feed == d.Feed) {
 			out = append(out, d.Drop)
 		}
 	}

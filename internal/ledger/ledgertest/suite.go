@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) importer.Ledger) {
 		{"release", releasePromises},
 		{"retry", retryPromises},
 		{"drops", dropPromises},
+		{"files", filePromises},
 		{"forget", forgetPromises},
 		{"rows", rowPromises},
 		{"slots", slotPromises},

@@ -54,6 +54,24 @@ func (p *process) LastDone(ctx context.Context, feed string, header []string) (i
 	return book(p, "last done", func() (importer.Drop, error) { return p.ledger.LastDone(ctx, feed, header) })
 }
 
+func (p *process) Taken(ctx context.Context, feed, place string, files []importer.File) (map[importer.File]time.Time, error) {
+	return book(p, "taken", func() (map[importer.File]time.Time, error) { return p.ledger.Taken(ctx, feed, place, files) })
+}
+
+func (p *process) TakeFile(ctx context.Context, feed, place string, f importer.File, drops []int64) error {
+	_, err := book(p, "take file", func() (struct{}, error) { return struct{}{}, p.ledger.TakeFile(ctx, feed, place, f, drops) })
+	return err
+}
+
+func (p *process) Ended(ctx context.Context, feed, place string) ([]importer.TakenFile, error) {
+	return book(p, "ended", func() ([]importer.TakenFile, error) { return p.ledger.Ended(ctx, feed, place) })
+}
+
+func (p *process) EndFile(ctx context.Context, id int64, gone bool) error {
+	_, err := book(p, "end file", func() (struct{}, error) { return struct{}{}, p.ledger.EndFile(ctx, id, gone) })
+	return err
+}
+
 func (p *process) Unfinished(ctx context.Context, feed string) ([]importer.Drop, error) {
 	return book(p, "unfinished", func() ([]importer.Drop, error) { return p.ledger.Unfinished(ctx, feed) })
 }

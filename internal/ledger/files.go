@@ -1,0 +1,99 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"importer/internal/importer"
+)
+
+// Taken implements importer.Files.
+func (l *Ledger) Taken(ctx context.Context, feed, place string, files []importer.File) (taken map[importer.File]time.Time, err error) {
+	const query = `
+		SELECT n, taken FROM files
+		JOIN unnest($3::text[], $4::bigint[], $5::timestamptz[], $6::text[]) WITH ORDINALITY AS listed (path, size, modified, version, n)
+			ON files.path = listed.path AND files.size = listed.size AND files.version = listed.version
+				AND files.modified IS NOT DISTINCT FROM listed.modified
+		WHERE feed = $1 AND place = $2 AND NOT gone`
+	paths, sizes, versions := make([]string, len(files)), make([]int64, len(files)), make([]string, len(files))
+	modified := make([]*time.Time, len(files))
+	for i, f := range files {
+		paths[i], sizes[i], modified[i], versions[i] = storable(f.Path), f.Size, told(f.Modified), storable(f.Version)
+	}
+	err = l.tx(ctx, scanWithin, func(ctx context.Context, tx pgx.Tx) error {
+		taken = map[importer.File]time.Time{}
+		rows, err := tx.Query(ctx, query, feed, place, paths, sizes, modified, versions)
+		if err != nil {
+			return err
+		}
+		var n int
+		var at time.Time
+		_, err = pgx.ForEachRow(rows, []any{&n, &at}, func() error {
+			taken[files[n-1]] = at
+			return nil
+		})
+		return err
+	})
+	return taken, err
+}
+
+// told is a time as it is stored: NULL when it is not known.
+func told(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// TakeFile implements importer.Files.
+func (l *Ledger) TakeFile(ctx context.Context, feed, place string, f importer.File, drops []int64) error {
+	const (
+		take = `
+			INSERT INTO files (feed, place, path, size, modified, version) VALUES ($1, $2, $3, $4, $5, $6)
+			ON CONFLICT (feed, place, path, size, modified, version) DO UPDATE SET ended = NULL, gone = false
+			RETURNING id`
+		link = `INSERT INTO file_drops (file_id, drop_id) SELECT $1, unnest($2::bigint[]) ON CONFLICT DO NOTHING`
+	)
+	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		var id int64
+		err := tx.QueryRow(ctx, take, feed, place, storable(f.Path), f.Size, told(f.Modified), storable(f.Version)).Scan(&id)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, link, id, drops)
+		return err
+	})
+}
+
+// Ended implements importer.Files.
+func (l *Ledger) Ended(ctx context.Context, feed, place string) (ended []importer.TakenFile, err error) {
+	const query = `
+		SELECT files.id, path, size, coalesce(modified, '0001-01-01 00:00:00Z'), version, array_agg(drops.id ORDER BY drops.id), bool_or(state = 'failed')
+		FROM files JOIN file_drops ON file_id = files.id JOIN drops ON drop_id = drops.id
+		WHERE files.feed = $1 AND place = $2 AND ended IS NULL
+		GROUP BY files.id
+		HAVING bool_and(state IN ('done', 'failed'))
+		ORDER BY files.id`
+	err = l.tx(ctx, scanWithin, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, query, feed, place)
+		if err != nil {
+			return err
+		}
+		ended, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (f importer.TakenFile, err error) {
+			err = row.Scan(&f.ID, &f.File.Path, &f.File.Size, &f.File.Modified, &f.File.Version, &f.Drops, &f.Failed)
+			return f, err
+		})
+		return err
+	})
+	return ended, err
+}
+
+// EndFile implements importer.Files.
+func (l *Ledger) EndFile(ctx context.Context, id int64, gone bool) error {
+	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE files SET ended = now(), gone = $2 WHERE id = $1`, id, gone)
+		return err
+	})
+}

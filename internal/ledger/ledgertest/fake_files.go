@@ -1,0 +1,86 @@
+package ledgertest
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"importer/internal/importer"
+)
+
+type fakeFile struct {
+	importer.TakenFile
+	feed, place string
+	taken       time.Time
+	ended, gone bool
+}
+
+// Taken implements importer.Files.
+func (f *Fake) Taken(_ context.Context, feed, place string, files []importer.File) (map[importer.File]time.Time, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	taken := map[importer.File]time.Time{}
+	for _, t := range f.files {
+		for _, asked := range files {
+			if t.feed == feed && t.place == place && !t.gone && same(t.File, asked) {
+				taken[asked] = t.taken
+			}
+		}
+	}
+	return taken, nil
+}
+
+func same(a, b importer.File) bool {
+	return a.Path == b.Path && a.Size == b.Size && a.Version == b.Version && a.Modified.Equal(b.Modified)
+}
+
+// TakeFile implements importer.Files.
+func (f *Fake) TakeFile(_ context.Context, feed, place string, file importer.File, drops []int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range f.files {
+		if t.feed == feed && t.place == place && same(t.File, file) {
+			t.ended, t.gone = false, false
+			t.Drops = slices.Compact(slices.Sorted(slices.Values(slices.Concat(t.Drops, drops))))
+			return nil
+		}
+	}
+	t := &fakeFile{feed: feed, place: place, taken: time.Now()}
+	t.ID, t.File, t.Drops = int64(len(f.files)+1), file, slices.Clone(drops)
+	f.files = append(f.files, t)
+	return nil
+}
+
+// Ended implements importer.Files.
+func (f *Fake) Ended(_ context.Context, feed, place string) (ended []importer.TakenFile, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range f.files {
+		if t.feed != feed || t.place != place || t.ended || len(t.Drops) == 0 {
+			continue
+		}
+		out, all := t.TakenFile, true
+		for _, id := range t.Drops {
+			state := f.drops[id-1].State
+			all = all && (state == importer.DropDone || state == importer.DropFailed)
+			out.Failed = out.Failed || state == importer.DropFailed
+		}
+		if all {
+			ended = append(ended, out)
+		}
+	}
+	return ended, nil
+}
+
+// EndFile implements importer.Files.
+func (f *Fake) EndFile(_ context.Context, id int64, gone bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t := f.files[id-1]
+	t.ended, t.gone = true, gone
+	return nil
+}
+
+func (f *Fake) wasTaken(drop int64) bool {
+	return slices.ContainsFunc(f.files, func(t *fakeFile) bool { return slices.Contains(t.Drops, drop) })
+}

@@ -1,0 +1,212 @@
+package source
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+	"time"
+)
+
+// Choice says which of a place's files are drops.
+type Choice struct {
+	// Pattern is a file name with * and ?, or a regular expression between two
+	// slashes. In it {{.Date "2006-01-02"}} stands for the day, written so.
+	Pattern string
+	// Marker names the file that stands beside a drop when it is complete, such
+	// as {{.Name}}.done; empty: there is none.
+	Marker string
+	MinAge time.Duration // since the drop was last written to
+	AtMost int           // drops in a run, 0: no limit
+	Zone   *time.Location
+	Ours   func(name string) bool // tells what was put away there
+}
+
+// Verdict says what becomes of a file.
+type Verdict struct {
+	File File
+	Take bool
+	Why  string // a sentence without its end
+}
+
+// Check tells what is wrong with a choice, in words that follow its name.
+func (c Choice) Check() error {
+	_, err := c.compile([]time.Time{{}})
+	return err
+}
+
+// Choose judges a place's files, the drops to take first and the oldest of them
+// first. taken tells when a file was taken before; days are those that the
+// pattern's date may stand for.
+func (c Choice) Choose(files []File, taken func(File) (time.Time, bool), days []time.Time, now time.Time) ([]Verdict, error) {
+	m, err := c.compile(days)
+	if err != nil {
+		return nil, err
+	}
+	there := make(map[string]bool, len(files))
+	for _, f := range files {
+		there[f.Path] = true
+	}
+	markers := map[string]bool{}
+	for _, f := range files {
+		if name := m.markerOf(f.Path); name != "" {
+			markers[name] = true
+		}
+	}
+	out := make([]Verdict, 0, len(files))
+	for _, f := range files {
+		why := ""
+		at, before := taken(f)
+		switch marker := m.markerOf(f.Path); {
+		case f.Odd != "":
+			why = "it is " + f.Odd
+		case c.Ours != nil && c.Ours(f.Path):
+			why = "it was put away here"
+		case isTemporary(path.Base(f.Path)):
+			why = "its name is that of a file in the making"
+		case markers[f.Path]:
+			why = "it only says that another file is complete"
+		case !m.matches(path.Base(f.Path)):
+			why = "its name does not match " + c.Pattern
+		case before:
+			why = "it was taken at " + at.Local().Format("2006-01-02 15:04:05")
+		case marker != "" && !there[marker]:
+			why = "its marker " + path.Base(marker) + " is not there yet"
+		case !f.Modified.IsZero() && now.Sub(f.Modified) < c.MinAge:
+			why = fmt.Sprintf("it was written to less than %s ago", c.MinAge)
+		}
+		out = append(out, Verdict{File: f, Take: why == "", Why: why})
+	}
+	slices.SortFunc(out, func(a, b Verdict) int {
+		return cmp.Or(compareBools(b.Take, a.Take), a.File.Modified.Compare(b.File.Modified), cmp.Compare(a.File.Path, b.File.Path))
+	})
+	for i := range out {
+		if out[i].Take && c.AtMost > 0 && i >= c.AtMost {
+			out[i].Take, out[i].Why = false, fmt.Sprintf("%d files are enough for one run, it is for the next", c.AtMost)
+		}
+	}
+	return out, nil
+}
+
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	default:
+		return -1
+	}
+}
+
+// matcher is a choice's pattern for some days.
+type matcher struct {
+	globs       []string
+	expressions []*regexp.Regexp
+	marker      *template.Template
+}
+
+// day is what a pattern's template sees.
+type day struct{ time.Time }
+
+// Date writes the day in a layout of package time.
+func (d day) Date(layout string) string { return d.Format(layout) }
+
+// named is what a marker's template sees.
+type named struct{ Name, Stem string }
+
+func (c Choice) compile(days []time.Time) (*matcher, error) {
+	pattern, err := template.New("pattern").Option("missingkey=error").Parse(c.Pattern)
+	if err != nil {
+		return nil, fmt.Errorf("is no template: in braces nothing but {{.Date \"2006-01-02\"}} may stand")
+	}
+	m := &matcher{}
+	if c.Marker != "" {
+		m.marker, err = template.New("marker").Parse(c.Marker)
+		if err == nil {
+			err = m.marker.Execute(&strings.Builder{}, named{})
+		}
+		if err != nil {
+			return nil, fmt.Errorf("has a marker that is no template: in braces {{.Name}} or {{.Stem}} may stand")
+		}
+	}
+	zone := c.Zone
+	if zone == nil {
+		zone = time.Local
+	}
+	seen := map[string]bool{}
+	for _, d := range days {
+		var text strings.Builder
+		if err := pattern.Execute(&text, day{d.In(zone)}); err != nil {
+			return nil, fmt.Errorf("is no template: in braces nothing but {{.Date \"2006-01-02\"}} may stand")
+		}
+		p := text.String()
+		if seen[p] {
+			continue
+		}
+		seen[p] = true
+		if inner, ok := expression(p); ok {
+			e, err := regexp.Compile(inner)
+			if err != nil {
+				return nil, fmt.Errorf("is no regular expression between its slashes: correct it, for example '/^leads_\\d+\\.csv$/'")
+			}
+			m.expressions = append(m.expressions, e)
+			continue
+		}
+		if _, err := path.Match(p, ""); err != nil || p == "" {
+			return nil, fmt.Errorf("is no pattern of file names: write one such as \"*.csv\", or a regular expression between two slashes")
+		}
+		m.globs = append(m.globs, p)
+	}
+	return m, nil
+}
+
+func expression(p string) (string, bool) {
+	if len(p) > 2 && p[0] == '/' && p[len(p)-1] == '/' {
+		return p[1 : len(p)-1], true
+	}
+	return "", false
+}
+
+func (m *matcher) matches(name string) bool {
+	for _, e := range m.expressions {
+		if e.MatchString(name) {
+			return true
+		}
+	}
+	for _, g := range m.globs {
+		if ok, err := path.Match(g, name); ok && err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// markerOf returns the path of a file's marker, empty where there are none.
+func (m *matcher) markerOf(file string) string {
+	if m.marker == nil {
+		return ""
+	}
+	name := path.Base(file)
+	var text strings.Builder
+	if err := m.marker.Execute(&text, named{Name: name, Stem: strings.TrimSuffix(name, path.Ext(name))}); err != nil {
+		return ""
+	}
+	return path.Join(path.Dir(file), text.String())
+}
+
+// isTemporary knows the names that programs give files while they write them.
+func isTemporary(name string) bool {
+	lower := strings.ToLower(name)
+	if strings.HasPrefix(lower, ".") || strings.HasPrefix(lower, "~") || strings.HasSuffix(lower, "~") {
+		return true
+	}
+	switch path.Ext(lower) {
+	case ".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".download", ".uploading", ".upload", ".inprogress", ".incomplete", ".swp", ".lock", ".writing":
+		return true
+	}
+	return false
+}
