@@ -49,7 +49,7 @@ is needed (ERROR or REVIEW rows, a held file); 130 interrupted.`,
 	root.PersistentFlags().BoolVar(&sh.json, "json", false, "write JSON for programs")
 	root.AddCommand(
 		demoCommand(sh), importCommand(sh), checkCommand(sh), inspectCommand(sh), reconcileCommand(sh), retryCommand(sh),
-		reportCommand(sh), runsCommand(sh), showCommand(sh), rejectsCommand(sh), findCommand(sh),
+		reportCommand(sh), runsCommand(sh), dropsCommand(sh), showCommand(sh), rejectsCommand(sh), findCommand(sh),
 		dialerCommand(sh), simulateCommand(sh), migrateCommand(sh), configCommand(sh), versionCommand(sh),
 	)
 	return root

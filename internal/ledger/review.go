@@ -161,20 +161,13 @@ func (l *Ledger) DropCounts(ctx context.Context, f RunFilter) (drops []importer.
 	return drops, err
 }
 
-// Rejects calls give for every row of a run's drops, or of one of them, that
-// stands in one of the states, and (incomplete) for every row whose lead was added without all that
+// Rejects calls give for every row of the drops that stands in one of the
+// states, and (incomplete) for every row whose lead was added without all that
 // was asked for, in the order of the files. The rows are read as they are given:
 // they are never all in memory.
-func (l *Ledger) Rejects(ctx context.Context, run, drop int64, states []importer.State, incomplete bool, give func(importer.Reject) error) error {
-	runs, err := l.ListRuns(ctx, RunFilter{ID: run})
-	if err != nil {
-		return err
-	}
-	for _, d := range runs[0].Drops {
-		if drop != 0 && d.Drop.ID != drop {
-			continue
-		}
-		if err := l.dropRejects(ctx, d.Drop, states, incomplete, give); err != nil {
+func (l *Ledger) Rejects(ctx context.Context, drops []importer.Drop, states []importer.State, incomplete bool, give func(importer.Reject) error) error {
+	for _, d := range drops {
+		if err := l.dropRejects(ctx, d, states, incomplete, give); err != nil {
 			return err
 		}
 	}

@@ -97,17 +97,13 @@ func TestRejectsBringTheTextOfDamagedRecords(t *testing.T) {
 	mended.Changes = []lead.Change{{Field: "gender", From: "m", To: "M", Why: "so"}}
 	_, err := l.Record(t.Context(), w.d, w.run, w.holder, 0, []importer.NewRow{bad, mended}, true, 0)
 	require.NoError(t, err)
-	require.NoError(t, l.JoinDrop(t.Context(), w.run, w.d, false))
 	texts := map[int]string{}
 	give := func(r importer.Reject) error {
 		texts[r.Record] = r.Text
 		return nil
 	}
-	require.NoError(t, l.Rejects(t.Context(), w.run, 0, []importer.State{importer.Invalid}, false, give))
+	require.NoError(t, l.Rejects(t.Context(), []importer.Drop{w.d}, []importer.State{importer.Invalid}, false, give))
 	require.Equal(t, map[int]string{1: "a,\"b\n", 2: ""}, texts)
-	clear(texts)
-	require.NoError(t, l.Rejects(t.Context(), w.run, w.d.ID+1, []importer.State{importer.Invalid}, false, give))
-	require.Empty(t, texts)
 }
 
 func TestRunsAreChosen(t *testing.T) {
@@ -144,7 +140,7 @@ func TestRejectsAreGivenAsTheVendorSentThem(t *testing.T) {
 	require.NoError(t, l.NoteRow(t.Context(), finished.d, 2, "twice"))
 	var got []importer.Reject
 	states := []importer.State{importer.Rejected, importer.Failed, importer.Duplicate}
-	require.NoError(t, l.Rejects(t.Context(), finished.run, 0, states, false, func(r importer.Reject) error {
+	require.NoError(t, l.Rejects(t.Context(), []importer.Drop{finished.d}, states, false, func(r importer.Reject) error {
 		got = append(got, r)
 		return nil
 	}))
@@ -158,8 +154,7 @@ func TestRejectsAreGivenAsTheVendorSentThem(t *testing.T) {
 	require.Equal(t, importer.ReasonAlreadyLoaded, got[1].Reason)
 
 	stop := errors.New("enough")
-	require.ErrorIs(t, l.Rejects(t.Context(), finished.run, 0, states, false, func(importer.Reject) error { return stop }), stop)
-	require.ErrorIs(t, l.Rejects(t.Context(), 999, 0, states, false, nil), ledger.ErrNoRun)
+	require.ErrorIs(t, l.Rejects(t.Context(), []importer.Drop{finished.d}, states, false, func(importer.Reject) error { return stop }), stop)
 }
 
 func TestIncompleteLeadsAreGivenWhenAskedFor(t *testing.T) {
@@ -172,9 +167,8 @@ func TestIncompleteLeadsAreGivenWhenAskedFor(t *testing.T) {
 		{Record: 3, Attempt: 1, From: importer.Armed, To: importer.Succeeded, Reason: importer.ReasonReconciled, LeadID: 3},
 	})
 	require.NoError(t, err)
-	require.NoError(t, l.JoinDrop(t.Context(), w.run, w.d, false))
 	given := map[int]importer.Reason{}
-	require.NoError(t, l.Rejects(t.Context(), w.run, 0, nil, true, func(r importer.Reject) error {
+	require.NoError(t, l.Rejects(t.Context(), []importer.Drop{w.d}, nil, true, func(r importer.Reject) error {
 		given[r.Record] = r.Reason
 		return nil
 	}))

@@ -1,0 +1,92 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"importer/internal/importer"
+)
+
+// DropTaken is a drop with its rows as they stand now.
+type DropTaken struct {
+	Drop   importer.Drop
+	Counts importer.Counts
+	Files  []FileTaken // that it came from; none for an imported file
+}
+
+// FileTaken is a file that was taken from a feed's source.
+type FileTaken struct {
+	Place string    `json:"place"`
+	Path  string    `json:"path"`
+	Taken time.Time `json:"taken"`
+	Ended time.Time `json:"ended,omitzero"` // when nothing was left to be done with it at its place
+	Gone  bool      `json:"gone"`           // it is not there any more
+}
+
+// dropLine is one drop in a list of drops.
+type dropLine struct {
+	Drop      int64              `json:"drop"`
+	Feed      string             `json:"feed"`
+	Name      string             `json:"name"`
+	TakenFrom []FileTaken        `json:"taken_from"`
+	FirstSeen time.Time          `json:"first_seen"`
+	Bytes     int64              `json:"bytes"`
+	SHA256    string             `json:"sha256"`
+	State     importer.DropState `json:"state"`
+	Rows      int                `json:"rows"`
+	Success   int                `json:"success"`
+	Error     int                `json:"error"`
+	Duplicate int                `json:"duplicate"`
+	Invalid   int                `json:"invalid"`
+	Review    int                `json:"review"`
+	Pending   int                `json:"pending"`
+	Why       string             `json:"why,omitempty"`
+}
+
+func lineOf(d DropTaken) dropLine {
+	c := d.Counts
+	l := dropLine{
+		Drop: d.Drop.ID, Feed: d.Drop.Feed, Name: d.Drop.Name, TakenFrom: []FileTaken{}, FirstSeen: d.Drop.FirstSeen.UTC(),
+		Bytes: d.Drop.Bytes, SHA256: d.Drop.Hash(), State: d.Drop.State,
+		Rows: c.Rows(), Success: c.Outcome(importer.OutcomeSuccess), Error: c.Outcome(importer.OutcomeError),
+		Duplicate: c.Outcome(importer.OutcomeDuplicate), Invalid: c.Outcome(importer.OutcomeInvalid),
+		Review: c.Outcome(importer.OutcomeReview), Pending: c.Outcome(importer.OutcomePending), Why: d.Drop.Why,
+	}
+	for _, f := range d.Files {
+		f.Taken, f.Ended = f.Taken.UTC(), f.Ended.UTC()
+		l.TakenFrom = append(l.TakenFrom, f)
+	}
+	return l
+}
+
+// Drops writes a list of drops.
+func Drops(w io.Writer, f Format, drops []DropTaken) error {
+	lines := make([]dropLine, len(drops))
+	for i, d := range drops {
+		lines[i] = lineOf(d)
+	}
+	header := []any{
+		"drop", "feed", "name", "first seen", "bytes", "sha256", "state", "rows", "success", "error", "duplicate", "invalid", "review", "pending",
+		"taken from", "why",
+	}
+	const hashDigits = 12 // enough to tell a feed's drops apart
+	return List(w, f, lines, header, func(l dropLine) []any {
+		return []any{
+			l.Drop, l.Feed, printable(l.Name), When(l.FirstSeen), l.Bytes, l.SHA256[:hashDigits], l.State, l.Rows, l.Success, l.Error,
+			l.Duplicate, l.Invalid, l.Review, l.Pending, whence(l.TakenFrom), printable(l.Why),
+		}
+	})
+}
+
+// whence tells in a few words where a drop was taken from first.
+func whence(files []FileTaken) string {
+	if len(files) == 0 {
+		return ""
+	}
+	from := printable(files[0].Place + " " + files[0].Path)
+	if more := len(files) - 1; more > 0 {
+		from += fmt.Sprintf(" and %d more", more)
+	}
+	return from
+}
