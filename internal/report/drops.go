@@ -60,7 +60,7 @@ func lineOf(d DropTaken) dropLine {
 	return l
 }
 
-// Drops writes a list of drops.
+// Drops writes a list of drops, and below the table why some were not imported.
 func Drops(w io.Writer, f Format, drops []DropTaken) error {
 	lines := make([]dropLine, len(drops))
 	for i, d := range drops {
@@ -68,15 +68,27 @@ func Drops(w io.Writer, f Format, drops []DropTaken) error {
 	}
 	header := []any{
 		"drop", "feed", "name", "first seen", "bytes", "sha256", "state", "rows", "success", "error", "duplicate", "invalid", "review", "pending",
-		"taken from", "why",
+		"taken from",
 	}
 	const hashDigits = 12 // enough to tell a feed's drops apart
-	return List(w, f, lines, header, func(l dropLine) []any {
+	err := List(w, f, lines, header, func(l dropLine) []any {
 		return []any{
 			l.Drop, l.Feed, printable(l.Name), When(l.FirstSeen), l.Bytes, l.SHA256[:hashDigits], l.State, l.Rows, l.Success, l.Error,
-			l.Duplicate, l.Invalid, l.Review, l.Pending, whence(l.TakenFrom), printable(l.Why),
+			l.Duplicate, l.Invalid, l.Review, l.Pending, whence(l.TakenFrom),
 		}
 	})
+	if err != nil || f == JSON {
+		return err
+	}
+	for _, l := range lines {
+		if l.Why == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "Drop %d is %s: %s\n", l.Drop, l.State, printable(l.Why)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // whence tells in a few words where a drop was taken from first.
