@@ -197,17 +197,48 @@ func (d *Directory) regular(name string) (fs.FileInfo, error) {
 }
 
 // Move implements Keeper.
-func (d *Directory) Move(ctx context.Context, from, to string) error {
+func (d *Directory) Move(ctx context.Context, f File, to string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if _, err := d.regular(from); err != nil {
+	if err := d.still(f, f.Path); err != nil {
 		return err
 	}
 	if err := d.makeFolder(to); err != nil {
 		return err
 	}
-	return d.rename(from, to)
+	return d.move(f, to)
+}
+
+// move moves a file that was just looked at. No system call renames a file only
+// if it is a certain one: what was renamed is looked at again, and has its old
+// name back if somebody wrote to it, or replaced it, between the look and the
+// act. What then has the old name already is not overwritten.
+func (d *Directory) move(f File, to string) error {
+	if err := d.rename(f, to); err != nil {
+		return err
+	}
+	changed := d.still(f, to)
+	if !errors.Is(changed, ErrChanged) {
+		return nil // also when it has gone on from there
+	}
+	if err := d.rename(File{Path: to, Size: -1}, f.Path); err != nil {
+		return f.astray(d.where, to)
+	}
+	return changed
+}
+
+// still looks whether a file, perhaps by another name, is the one that was
+// taken.
+func (d *Directory) still(f File, name string) error {
+	if err := checkPath(d.where, name); err != nil {
+		return err
+	}
+	info, err := d.root.Lstat(name)
+	if err != nil {
+		return d.failed("looking at", name, err)
+	}
+	return f.still(d.where, info.Mode(), info.Size(), info.ModTime())
 }
 
 // makeFolder makes the folder of a name.
@@ -222,8 +253,9 @@ func (d *Directory) makeFolder(name string) error {
 }
 
 // rename gives a file another name that nothing has. Rename alone would
-// overwrite; a link does not.
-func (d *Directory) rename(from, to string) error {
+// overwrite; a link does not. What is not f any more keeps the old name.
+func (d *Directory) rename(f File, to string) error {
+	from := f.Path
 	err := d.root.Link(from, to)
 	switch {
 	case err == nil:
@@ -236,6 +268,9 @@ func (d *Directory) rename(from, to string) error {
 	default:
 		// No links on this drive, or none to files of another user.
 		return d.renameReserved(from, to)
+	}
+	if now, err := d.root.Lstat(from); err == nil && !f.same(now.Size(), now.ModTime()) {
+		return nil
 	}
 	if err := d.root.Remove(from); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return d.failed("renaming", from, err)
@@ -273,15 +308,15 @@ func (d *Directory) renameReserved(from, to string) error {
 }
 
 // Remove implements Keeper.
-func (d *Directory) Remove(ctx context.Context, name string) error {
+func (d *Directory) Remove(ctx context.Context, f File) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if _, err := d.regular(name); err != nil {
+	if err := d.still(f, f.Path); err != nil {
 		return err
 	}
-	if err := d.root.Remove(name); err != nil {
-		return d.failed("removing", name, err)
+	if err := d.root.Remove(f.Path); err != nil {
+		return d.failed("removing", f.Path, err)
 	}
 	return nil
 }
@@ -305,7 +340,7 @@ func (d *Directory) Write(ctx context.Context, name string, r io.Reader) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return errors.Join(d.failed("writing", name, err), d.root.Remove(tmp))
 	}
-	if err := d.rename(tmp, name); err != nil {
+	if err := d.rename(File{Path: tmp, Size: -1}, name); err != nil {
 		return errors.Join(err, d.root.Remove(tmp))
 	}
 	return nil

@@ -58,9 +58,9 @@ func TestDirectoryWithoutTheRightsForIt(t *testing.T) {
 		defer d.Close()
 		files, listErr = d.List(t.Context())
 		refused["fetch"] = d.Fetch(t.Context(), source.File{Path: "secret.csv", Size: -1}, to)
-		refused["move"] = d.Move(t.Context(), "a.csv", "b.csv")
-		refused["move to a folder"] = d.Move(t.Context(), "a.csv", "done/b.csv")
-		refused["remove"] = d.Remove(t.Context(), "a.csv")
+		refused["move"] = d.Move(t.Context(), named("a.csv"), "b.csv")
+		refused["move to a folder"] = d.Move(t.Context(), named("a.csv"), "done/b.csv")
+		refused["remove"] = d.Remove(t.Context(), named("a.csv"))
 		refused["write"] = d.Write(t.Context(), "c.csv", strings.NewReader("1"))
 	})
 	require.NoError(t, listErr)
@@ -94,7 +94,7 @@ func TestMoveWithoutLinks(t *testing.T) {
 			return
 		}
 		defer d.Close()
-		moved = d.Move(t.Context(), "a.csv", "done/a.csv")
+		moved = d.Move(t.Context(), named("a.csv"), "done/a.csv")
 		again = d.Write(t.Context(), "done/a.csv", strings.NewReader("2"))
 	})
 	require.NoError(t, moved)

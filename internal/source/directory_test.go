@@ -30,11 +30,29 @@ func TestNothingLeadsOutOfADirectory(t *testing.T) {
 	d := openDirectory(t, filepath.Join(dir, "in"))
 	_, err := fetch(t, d, source.File{Path: "out/a.csv", Size: -1})
 	require.Error(t, err)
-	require.Error(t, d.Move(t.Context(), "out/a.csv", "a.csv"))
-	require.Error(t, d.Move(t.Context(), "b.csv", "out/b.csv"))
-	require.Error(t, d.Remove(t.Context(), "out/a.csv"))
+	require.Error(t, d.Move(t.Context(), named("out/a.csv"), "a.csv"))
+	require.Error(t, d.Move(t.Context(), named("b.csv"), "out/b.csv"))
+	require.Error(t, d.Remove(t.Context(), named("out/a.csv")))
 	require.Error(t, d.Write(t.Context(), "out/c.csv", strings.NewReader("1")))
 	require.Equal(t, []string{"in/b.csv", "in/out", "secret/a.csv"}, tree(t, dir))
+}
+
+// What a vendor puts in a file's place while it is moved stays there: the file
+// that was taken has its new name by then.
+func TestNewFileInThePlaceOfOneThatIsHalfWayMoved(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	lay(t, dir, "a.csv", "1")
+	f := listed(t, dir, "a.csv")
+	lay(t, dir, "done/other.csv", "1")
+	require.NoError(t, os.Rename(filepath.Join(dir, "a.csv"), filepath.Join(dir, "done", "a.csv")))
+	lay(t, dir, "a.csv", "new")
+	d := openDirectory(t, dir)
+	require.ErrorIs(t, d.Move(t.Context(), f, "done/a.csv"), source.ErrChanged)
+	require.Equal(t, []string{"a.csv", "done/a.csv", "done/other.csv"}, tree(t, dir))
+	left, err := os.ReadFile(filepath.Join(dir, "a.csv"))
+	require.NoError(t, err)
+	require.Equal(t, "new", string(left))
 }
 
 // A Move that was killed between its two steps is finished by the next one.
@@ -45,9 +63,9 @@ func TestMoveThatWasKilledHalfWay(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "done"), 0o700))
 	require.NoError(t, os.Link(filepath.Join(dir, "a.csv"), filepath.Join(dir, "done", "a.csv")))
 	d := openDirectory(t, dir)
-	require.NoError(t, d.Move(t.Context(), "a.csv", "done/a.csv"))
+	require.NoError(t, d.Move(t.Context(), named("a.csv"), "done/a.csv"))
 	require.Equal(t, []string{"done/a.csv"}, tree(t, dir))
-	require.ErrorIs(t, d.Move(t.Context(), "done/a.csv", "done/a.csv"), fs.ErrExist)
+	require.ErrorIs(t, d.Move(t.Context(), named("done/a.csv"), "done/a.csv"), fs.ErrExist)
 	require.Equal(t, []string{"done/a.csv"}, tree(t, dir))
 }
 

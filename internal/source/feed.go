@@ -101,6 +101,11 @@ func (f File) known() importer.File {
 	return importer.File{Path: f.Path, Size: f.Size, Modified: f.Modified.Round(time.Microsecond), Version: f.Version}
 }
 
+// fileOf is a file as its place may still have it.
+func fileOf(f importer.File) File {
+	return File{Path: f.Path, Size: f.Size, Modified: f.Modified, Version: f.Version}
+}
+
 // Look implements importer.Source.
 func (f *Feed) Look(ctx context.Context, taken func([]importer.File) (map[importer.File]time.Time, error)) ([]importer.File, error) {
 	verdicts, err := f.Judge(ctx, taken)
@@ -199,7 +204,7 @@ func (f *Feed) PutAway(ctx context.Context, file importer.TakenFile) (gone bool,
 	case f.After == Rename:
 		err = f.move(ctx, keeper, file, name+renamedSuffix)
 	case f.After == Delete && !file.Failed:
-		err = keeper.Remove(ctx, name)
+		err = keeper.Remove(ctx, fileOf(file.File))
 	default:
 		return false, nil
 	}
@@ -211,9 +216,9 @@ func (f *Feed) PutAway(ctx context.Context, file importer.TakenFile) (gone bool,
 
 // move gives a file a name that nothing has yet.
 func (f *Feed) move(ctx context.Context, keeper Keeper, file importer.TakenFile, to string) error {
-	err := keeper.Move(ctx, file.File.Path, to)
+	err := keeper.Move(ctx, fileOf(file.File), to)
 	for n := 2; n < 100 && errors.Is(err, fs.ErrExist); n++ {
-		err = keeper.Move(ctx, file.File.Path, numbered(to, n))
+		err = keeper.Move(ctx, fileOf(file.File), numbered(to, n))
 	}
 	return err
 }

@@ -14,8 +14,9 @@ import (
 	"unicode"
 )
 
-// ErrChanged is wrapped by Fetch's error when a file was not, from first byte
-// to last, the one that was listed: somebody is still writing it.
+// ErrChanged is wrapped by an error of a place when a file is not, or was not
+// from first byte to last, the one that was listed: somebody is still writing
+// it, or has put another one in its place.
 var ErrChanged = errors.New("the file changed")
 
 // File is a file as its place lists it.
@@ -45,11 +46,13 @@ type Place interface {
 type Keeper interface {
 	Place
 	// Move renames a file, and makes the folder of its new name. Returns
-	// fs.ErrExist when there is something of that name, fs.ErrNotExist when
-	// from is gone: then a Move whose answer was lost may have been made.
-	Move(ctx context.Context, from, to string) error
-	// Remove removes a file. Returns fs.ErrNotExist when it is gone.
-	Remove(ctx context.Context, name string) error
+	// ErrChanged when what lies there is not f any more, and leaves it there;
+	// fs.ErrExist when there is something of the new name; fs.ErrNotExist when f
+	// is gone: then a Move whose answer was lost may have been made.
+	Move(ctx context.Context, f File, to string) error
+	// Remove removes a file. Returns ErrChanged when what lies there is not f any
+	// more, and leaves it there; fs.ErrNotExist when f is gone.
+	Remove(ctx context.Context, f File) error
 	// Write makes a new file, which gets its name when it is whole. Returns
 	// fs.ErrExist when there is something of that name.
 	Write(ctx context.Context, name string, r io.Reader) error
@@ -148,8 +151,27 @@ func refuseOdd(where, name, kind string) error {
 }
 
 // same tells whether a file still has the size and the time it was listed with.
+// The ledger keeps times to the microsecond.
 func (f File) same(size int64, modified time.Time) bool {
-	return (f.Size < 0 || f.Size == size) && (f.Modified.IsZero() || f.Modified.Equal(modified))
+	return (f.Size < 0 || f.Size == size) &&
+		(f.Modified.IsZero() || f.Modified.Equal(modified) || f.Modified.Equal(modified.Round(time.Microsecond)))
+}
+
+// still returns ErrChanged for what has a file's name, but is not that file.
+func (f File) still(where string, mode fs.FileMode, size int64, modified time.Time) error {
+	if kind := odd(mode); kind != "" {
+		return &Error{Where: where, cause: ErrChanged, text: fmt.Sprintf("%s is %s, not the file that was taken, and is left alone", f.Path, kind)}
+	}
+	if !f.same(size, modified) {
+		return &Error{Where: where, cause: ErrChanged, text: fmt.Sprintf("%s is not the file that was taken any more, and is left alone: it is taken when it is written", f.Path)}
+	}
+	return nil
+}
+
+// astray is the error for what changed while it was moved, and whose old name
+// has been given to something else since.
+func (f File) astray(where, to string) error {
+	return &Error{Where: where, cause: ErrChanged, text: fmt.Sprintf("%s changed while it was moved to %s, and could not be moved back: rename it, so that it is taken", f.Path, to)}
 }
 
 func changed(where, name string) error {

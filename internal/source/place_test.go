@@ -142,14 +142,16 @@ var promises = []promise{
 		require.NoError(t, os.Mkdir(filepath.Join(dir, "folder"), 0o777))
 		p := open(view{folder: dir})
 		for name, kind := range map[string]string{"fifo": "a FIFO (a named pipe)", "link": "a symbolic link", "folder": "a folder"} {
-			want := name + " is " + kind + ", not a file with contacts"
-			_, err := fetch(t, p, source.File{Path: name, Size: -1})
-			require.ErrorContains(t, err, want)
-			require.ErrorContains(t, p.Move(t.Context(), name, "moved"), want)
-			require.ErrorContains(t, p.Remove(t.Context(), name), want)
+			_, err := fetch(t, p, named(name))
+			require.ErrorContains(t, err, name+" is "+kind+", not a file with contacts")
+			for _, err := range []error{p.Move(t.Context(), named(name), "moved"), p.Remove(t.Context(), named(name))} {
+				require.ErrorIs(t, err, source.ErrChanged)
+				require.ErrorContains(t, err, name+" is "+kind+", not the file that was taken, and is left alone")
+			}
 		}
+		require.Equal(t, []string{"fifo", "link"}, tree(t, dir))
 		dev := open(view{folder: "/dev"})
-		_, err := fetch(t, dev, source.File{Path: "null", Size: -1})
+		_, err := fetch(t, dev, named("null"))
 		require.ErrorContains(t, err, "null is a device")
 		files, err := dev.List(t.Context())
 		require.NoError(t, err)
@@ -161,8 +163,8 @@ var promises = []promise{
 		lay(t, dir, "in/a.csv", "1")
 		p := open(view{folder: filepath.Join(dir, "in")})
 		for _, name := range []string{"../secret", "/etc/passwd", "..", ".", "", "x/../../secret", "./a.csv", "a\x00.csv", "a\n.csv", "x//y"} {
-			_, err := fetch(t, p, source.File{Path: name, Size: -1})
-			for _, err := range []error{err, p.Move(t.Context(), name, "b.csv"), p.Move(t.Context(), "a.csv", name), p.Remove(t.Context(), name), p.Write(t.Context(), name, strings.NewReader("x"))} {
+			_, err := fetch(t, p, named(name))
+			for _, err := range []error{err, p.Move(t.Context(), named(name), "b.csv"), p.Move(t.Context(), named("a.csv"), name), p.Remove(t.Context(), named(name)), p.Write(t.Context(), name, strings.NewReader("x"))} {
 				require.ErrorContains(t, err, fmt.Sprintf("%q is no name of a file in this folder", name))
 			}
 		}
@@ -171,28 +173,74 @@ var promises = []promise{
 	{"moves files and overwrites nothing", func(t *testing.T, dir string, open func(view) source.Keeper) {
 		p := open(view{folder: dir})
 		content := lay(t, dir, "a.csv", random(1000))
-		require.NoError(t, p.Move(t.Context(), "a.csv", "done/2026/a.csv"))
-		require.ErrorIs(t, p.Move(t.Context(), "a.csv", "done/2026/a.csv"), fs.ErrNotExist)
+		require.NoError(t, p.Move(t.Context(), named("a.csv"), "done/2026/a.csv"))
+		require.ErrorIs(t, p.Move(t.Context(), named("a.csv"), "done/2026/a.csv"), fs.ErrNotExist)
 		lay(t, dir, "a.csv", "another")
-		err := p.Move(t.Context(), "a.csv", "done/2026/a.csv")
+		err := p.Move(t.Context(), named("a.csv"), "done/2026/a.csv")
 		require.ErrorIs(t, err, fs.ErrExist)
 		require.ErrorContains(t, err, "there is a done/2026/a.csv already, and nothing is overwritten")
-		require.ErrorIs(t, p.Move(t.Context(), "a.csv", "done"), fs.ErrExist)
-		require.ErrorIs(t, p.Move(t.Context(), "a.csv", "a.csv"), fs.ErrExist)
-		require.NoError(t, p.Move(t.Context(), "a.csv", "b.csv"))
+		require.ErrorIs(t, p.Move(t.Context(), named("a.csv"), "done"), fs.ErrExist)
+		require.ErrorIs(t, p.Move(t.Context(), named("a.csv"), "a.csv"), fs.ErrExist)
+		require.NoError(t, p.Move(t.Context(), named("a.csv"), "b.csv"))
 		require.Equal(t, []string{"b.csv", "done/2026/a.csv"}, tree(t, dir))
 		kept, err := os.ReadFile(filepath.Join(dir, "done/2026/a.csv"))
 		require.NoError(t, err)
 		require.Equal(t, content, kept)
-		require.Error(t, p.Move(t.Context(), "b.csv", "done/2026/a.csv/c.csv"), "a file is no folder")
+		require.Error(t, p.Move(t.Context(), named("b.csv"), "done/2026/a.csv/c.csv"), "a file is no folder")
 		require.Equal(t, []string{"b.csv", "done/2026/a.csv"}, tree(t, dir))
 	}},
 	{"removes a file once", func(t *testing.T, dir string, open func(view) source.Keeper) {
 		p := open(view{folder: dir})
 		lay(t, dir, "a.csv", "1")
-		require.NoError(t, p.Remove(t.Context(), "a.csv"))
-		require.ErrorIs(t, p.Remove(t.Context(), "a.csv"), fs.ErrNotExist)
+		require.NoError(t, p.Remove(t.Context(), named("a.csv")))
+		require.ErrorIs(t, p.Remove(t.Context(), named("a.csv")), fs.ErrNotExist)
 		require.Empty(t, tree(t, dir))
+	}},
+	{"moves and removes no other file than the one that was taken", func(t *testing.T, dir string, open func(view) source.Keeper) {
+		p := open(view{folder: dir})
+		for name, change := range map[string]func(file string) error{
+			"grown":     func(file string) error { return os.WriteFile(file, []byte("123456"), 0o644) },
+			"truncated": func(file string) error { return os.Truncate(file, 2) },
+			"rewritten": func(file string) error { return os.Chtimes(file, time.Time{}, time.Now().Add(2*time.Second)) },
+			"replaced": func(file string) error {
+				return errors.Join(os.Remove(file), os.WriteFile(file, []byte("54321"), 0o644))
+			},
+		} {
+			lay(t, dir, name, "12345")
+			past := time.Unix(1_700_000_000, 0)
+			require.NoError(t, os.Chtimes(filepath.Join(dir, name), past, past))
+			f := listed(t, dir, name)
+			require.NoError(t, change(filepath.Join(dir, name)))
+			there := tree(t, dir)
+			content, err := os.ReadFile(filepath.Join(dir, name))
+			require.NoError(t, err)
+			for _, err := range []error{p.Move(t.Context(), f, "done/"+name), p.Move(t.Context(), f, name), p.Remove(t.Context(), f)} {
+				require.ErrorIs(t, err, source.ErrChanged, name)
+				require.ErrorContains(t, err, name+" is not the file that was taken any more, and is left alone")
+			}
+			require.Equal(t, there, tree(t, dir))
+			still, err := os.ReadFile(filepath.Join(dir, name))
+			require.NoError(t, err)
+			require.Equal(t, content, still)
+			require.NoError(t, p.Move(t.Context(), listed(t, dir, name), "done/"+name), "as it is now")
+		}
+	}},
+	{"knows a file by a time that was kept to the microsecond", func(t *testing.T, dir string, open func(view) source.Keeper) {
+		p := open(view{folder: dir})
+		for i, nanoseconds := range []int64{123_456_499, 123_456_500, 999_999_999} {
+			when := time.Unix(1_700_000_000, nanoseconds)
+			lay(t, dir, "a.csv", "1")
+			require.NoError(t, os.Chtimes(filepath.Join(dir, "a.csv"), when, when))
+			files, err := p.List(t.Context())
+			require.NoError(t, err)
+			f := files[0]
+			f.Modified = f.Modified.Round(time.Microsecond)
+			_, err = fetch(t, p, f)
+			require.NoError(t, err)
+			require.NoError(t, p.Move(t.Context(), f, fmt.Sprintf("done/%d", i)))
+			f.Path = fmt.Sprintf("done/%d", i)
+			require.NoError(t, p.Remove(t.Context(), f))
+		}
 	}},
 	{"writes files whole or not at all, and overwrites nothing", func(t *testing.T, dir string, open func(view) source.Keeper) {
 		p := open(view{folder: dir})
@@ -224,7 +272,7 @@ var promises = []promise{
 		cancel()
 		_, err := p.List(ctx)
 		require.ErrorIs(t, err, context.Canceled)
-		require.ErrorIs(t, p.Move(ctx, "a.csv", "b.csv"), context.Canceled)
+		require.ErrorIs(t, p.Move(ctx, named("a.csv"), "b.csv"), context.Canceled)
 		require.ErrorIs(t, p.Fetch(ctx, source.File{Path: "a.csv", Size: 1}, temporary(t)), context.Canceled)
 		files, err := p.List(t.Context())
 		require.NoError(t, err, "and goes on when it is again")
@@ -311,6 +359,9 @@ func listed(t *testing.T, dir, name string) source.File {
 	require.NoError(t, os.Chtimes(file, when, when))
 	return source.File{Path: name, Size: info.Size(), Modified: when}
 }
+
+// named is a file of which only the name is known.
+func named(name string) source.File { return source.File{Path: name, Size: -1} }
 
 func temporary(t *testing.T) *os.File {
 	t.Helper()

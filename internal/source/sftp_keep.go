@@ -13,12 +13,12 @@ import (
 )
 
 // Move implements Keeper.
-func (s *SFTP) Move(ctx context.Context, from, to string) error {
-	if err := errors.Join(checkPath(s.address, from), checkPath(s.address, to)); err != nil {
+func (s *SFTP) Move(ctx context.Context, f File, to string) error {
+	if err := errors.Join(checkPath(s.address, f.Path), checkPath(s.address, to)); err != nil {
 		return err
 	}
 	return s.do(ctx, func(l *link) error {
-		if err := s.regular(l, from); err != nil {
+		if err := s.still(l, f, f.Path); err != nil {
 			return err
 		}
 		if err := s.free(l, to); err != nil {
@@ -27,20 +27,34 @@ func (s *SFTP) Move(ctx context.Context, from, to string) error {
 		if err := s.makeFolder(l, to); err != nil {
 			return err
 		}
-		return s.rename(l, from, to)
+		if err := s.rename(l, f.Path, to); err != nil {
+			return err
+		}
+		return s.moved(l, f, to)
 	})
 }
 
-// regular refuses to touch what is no regular file.
-func (s *SFTP) regular(l *link, name string) error {
+// moved looks again at what was renamed, as Directory's move does: a look and a
+// rename are a round trip apart.
+func (s *SFTP) moved(l *link, f File, to string) error {
+	changed := s.still(l, f, to)
+	if !errors.Is(changed, ErrChanged) {
+		return nil // also when it cannot be looked at there
+	}
+	if s.free(l, f.Path) != nil || s.rename(l, to, f.Path) != nil {
+		return f.astray(s.address, to)
+	}
+	return changed
+}
+
+// still looks whether a file, perhaps by another name, is the one that was
+// taken.
+func (s *SFTP) still(l *link, f File, name string) error {
 	info, err := l.sftp.Lstat(s.full(name))
 	if err != nil {
 		return s.failed("looking at", name, err)
 	}
-	if kind := odd(info.Mode()); kind != "" {
-		return refuseOdd(s.address, name, kind)
-	}
-	return nil
+	return f.still(s.address, info.Mode(), info.Size(), modified(info))
 }
 
 // free returns fs.ErrExist for a name that something has.
@@ -87,16 +101,16 @@ func (s *SFTP) rename(l *link, from, to string) error {
 }
 
 // Remove implements Keeper.
-func (s *SFTP) Remove(ctx context.Context, name string) error {
-	if err := checkPath(s.address, name); err != nil {
+func (s *SFTP) Remove(ctx context.Context, f File) error {
+	if err := checkPath(s.address, f.Path); err != nil {
 		return err
 	}
 	return s.do(ctx, func(l *link) error {
-		if err := s.regular(l, name); err != nil {
+		if err := s.still(l, f, f.Path); err != nil {
 			return err
 		}
-		if err := l.sftp.Remove(s.full(name)); err != nil {
-			return s.failed("removing", name, err)
+		if err := l.sftp.Remove(s.full(f.Path)); err != nil {
+			return s.failed("removing", f.Path, err)
 		}
 		return nil
 	})

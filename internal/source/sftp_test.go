@@ -207,11 +207,11 @@ func TestServerThatHangsIsGivenUp(t *testing.T) {
 			case "Lstat", "Get", "Read":
 				_, err = fetch(t, p, listed(t, dir, "a.csv"))
 			case "Rename":
-				err = p.Move(t.Context(), "a.csv", "b.csv")
+				err = p.Move(t.Context(), named("a.csv"), "b.csv")
 			case "Mkdir":
-				err = p.Move(t.Context(), "a.csv", "done/b.csv")
+				err = p.Move(t.Context(), named("a.csv"), "done/b.csv")
 			case "Remove":
-				err = p.Remove(t.Context(), "a.csv")
+				err = p.Remove(t.Context(), named("a.csv"))
 			case "Put":
 				err = p.Write(t.Context(), "b.csv", strings.NewReader("1"))
 			}
@@ -276,8 +276,8 @@ func TestConnectionThatDiedMeanwhileIsReplaced(t *testing.T) {
 			return err
 		},
 		func() error { return p.Write(t.Context(), "a.rejects.csv", strings.NewReader("1")) },
-		func() error { return p.Move(t.Context(), "a.csv", "done/a.csv") },
-		func() error { return p.Remove(t.Context(), "done/a.csv") },
+		func() error { return p.Move(t.Context(), named("a.csv"), "done/a.csv") },
+		func() error { return p.Remove(t.Context(), named("done/a.csv")) },
 	} {
 		require.NoError(t, step())
 		s.Disconnect()
@@ -317,9 +317,44 @@ func TestRenameThatFailsChangesNothing(t *testing.T) {
 			dir := sourcetest.Dir(t)
 			lay(t, dir, "a.csv", "1")
 			p := sftpAt(t, s, dir)
-			require.Error(t, p.Move(t.Context(), "a.csv", "b.csv"))
+			require.Error(t, p.Move(t.Context(), named("a.csv"), "b.csv"))
 			require.Error(t, p.Write(t.Context(), "c.csv", strings.NewReader("1")))
 			require.Equal(t, []string{"a.csv"}, tree(t, dir))
+		})
+	}
+}
+
+func TestFileThatIsReplacedWhileItIsMovedIsMovedBack(t *testing.T) {
+	t.Parallel()
+	for name, again := range map[string]bool{"once": false, "and once more": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := sourcetest.Dir(t)
+			renamed := false
+			replace := func(content string) error { return os.WriteFile(filepath.Join(dir, "a.csv"), []byte(content), 0o644) }
+			s := (&sourcetest.Server{Before: func(method, path string) error {
+				switch {
+				case method == "Rename" && !renamed:
+					renamed = true
+					return replace("new")
+				case method == "Lstat" && renamed && again && path == filepath.Join(dir, "b.csv"):
+					return replace("newer")
+				}
+				return nil
+			}}).Start(t)
+			lay(t, dir, "a.csv", "12345")
+			err := sftpAt(t, s.Login, dir).Move(t.Context(), listed(t, dir, "a.csv"), "b.csv")
+			require.ErrorIs(t, err, source.ErrChanged)
+			content, readErr := os.ReadFile(filepath.Join(dir, "a.csv"))
+			require.NoError(t, readErr)
+			if !again {
+				require.Equal(t, "new", string(content))
+				require.Equal(t, []string{"a.csv"}, tree(t, dir))
+				return
+			}
+			require.Equal(t, "newer", string(content), "nothing is overwritten")
+			require.Equal(t, []string{"a.csv", "b.csv"}, tree(t, dir))
+			require.ErrorContains(t, err, "a.csv changed while it was moved to b.csv, and could not be moved back")
 		})
 	}
 }
@@ -337,8 +372,8 @@ func TestTargetThatAppearsInTheLastMomentIsNotOverwritten(t *testing.T) {
 		lay(t, dir, name+"-b", "b")
 		q := sftpAt(t, login, dir)
 		done := make(chan error)
-		go func() { done <- q.Move(t.Context(), name+"-b", "done/"+name) }()
-		first, second := p.Move(t.Context(), name+"-a", "done/"+name), <-done
+		go func() { done <- q.Move(t.Context(), named(name+"-b"), "done/"+name) }()
+		first, second := p.Move(t.Context(), named(name+"-a"), "done/"+name), <-done
 		require.NotEqual(t, first == nil, second == nil, "%v, %v", first, second)
 		require.ErrorIs(t, errors.Join(first, second), fs.ErrExist)
 	}
@@ -360,9 +395,9 @@ func TestNoPermission(t *testing.T) {
 	for _, err := range []error{
 		err,
 		look(t, overSFTPFor(t, readOnly), filepath.Join(dir, "closed")),
-		p.Move(t.Context(), "a.csv", "b.csv"),
-		p.Move(t.Context(), "a.csv", "done/b.csv"),
-		p.Remove(t.Context(), "a.csv"),
+		p.Move(t.Context(), named("a.csv"), "b.csv"),
+		p.Move(t.Context(), named("a.csv"), "done/b.csv"),
+		p.Remove(t.Context(), named("a.csv")),
 		p.Write(t.Context(), "b.csv", strings.NewReader("1")),
 	} {
 		require.ErrorIs(t, err, fs.ErrPermission)
