@@ -41,7 +41,7 @@ they are left to importer reconcile.`,
 	return cmd
 }
 
-func (sh *shell) importFiles(ctx context.Context, files []string, name string, noWait, newHeader bool) error {
+func (sh *shell) importFiles(ctx context.Context, files []string, name string, noWait, newHeader bool) (err error) {
 	a, err := sh.load()
 	if err != nil {
 		return err
@@ -57,6 +57,11 @@ func (sh *shell) importFiles(ctx context.Context, files []string, name string, n
 	if err := a.makeState(); err != nil {
 		return err
 	}
+	leave, err := a.spool(name).Enter(nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, leave()) }()
 	drops, err := a.spoolFiles(ctx, name, feed, files)
 	if err != nil {
 		return err

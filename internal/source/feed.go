@@ -129,9 +129,6 @@ func (f *Feed) Look(ctx context.Context, taken func([]importer.File) (map[import
 
 // Take implements importer.Source.
 func (f *Feed) Take(ctx context.Context, file importer.File) ([]importer.Incoming, error) {
-	if err := f.Spool.prepare(); err != nil {
-		return nil, err
-	}
 	name := path.Base(file.Path)
 	tmp, err := f.Spool.create(name)
 	if err != nil {

@@ -25,7 +25,12 @@ import (
 	"importer/internal/source/sourcetest"
 )
 
+// TestMain makes the test binary two programs: the tests, and another process
+// at work in a spool.
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(otherProcess); dir != "" {
+		os.Exit(putUntilKilled(dir))
+	}
 	// These tests wait for servers more than they compute.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)

@@ -12,18 +12,18 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
-	"time"
 
 	"importer/internal/crashpoint"
 )
 
 // Spool keeps copies of drops in a folder, each under the name of its SHA-256,
 // so that a drop is complete and unchanging while it is imported. Several
-// processes may share the folder.
+// processes may share the folder; each one enters it before it puts anything.
 type Spool struct {
-	Dir string // made when missing, for this user alone
+	Dir      string // made when missing, for this user alone
+	Quota    int64  // most bytes that the folder may hold; 0: as many as the disk
+	KeepFree int64  // bytes of its disk that are left free
 }
 
 // Spooled is a drop whose bytes are safe on this machine's disk.
@@ -34,24 +34,18 @@ type Spooled struct {
 	Path   string // of the copy
 }
 
-// Copies in the making begin with unfinished. One that is older than abandoned
-// was left by a process that died.
-const (
-	unfinished = ".unfinished-"
-	abandoned  = 24 * time.Hour
-)
+// Copies in the making begin with unfinished.
+const unfinished = ".unfinished-"
 
 // Unpack calls put with the content of each text in a file, and tells which of
 // them, counted from 0, are no drops.
 type Unpack func(file io.ReaderAt, size int64, name string, put func(name string, r io.Reader) error) (none []int, err error)
 
 // Put copies the drops in r into the spool. When Put returns without an error
-// the copies are whole and on disk; otherwise none of them is kept. The same
-// content twice is one file. When ctx ends, Put ends with r's next bytes.
+// the copies are whole and on disk; otherwise none of them is kept. Returns
+// ErrNoRoom when they do not fit. The same content twice is one file. When ctx
+// ends, Put ends with r's next bytes.
 func (s Spool) Put(ctx context.Context, name string, r io.Reader, unpack Unpack) ([]Spooled, error) {
-	if err := s.prepare(); err != nil {
-		return nil, err
-	}
 	// What it is can be told, and its end looked at, when it has been read.
 	whole, size, err := s.copy(ctx, name, r)
 	if err != nil {
@@ -61,21 +55,13 @@ func (s Spool) Put(ctx context.Context, name string, r io.Reader, unpack Unpack)
 	return drops, errors.Join(err, whole.Close(), os.Remove(whole.Name()))
 }
 
-// prepare makes the folder, and clears it of what dead processes left.
-func (s Spool) prepare() error {
-	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
-		return fmt.Errorf("making the spool folder: %w", err)
-	}
-	return s.removeAbandoned()
-}
-
 // copy copies r as it is. The caller closes and removes the copy.
 func (s Spool) copy(ctx context.Context, name string, r io.Reader) (*os.File, int64, error) {
 	tmp, err := s.create(name)
 	if err != nil {
 		return nil, 0, err
 	}
-	n, err := io.Copy(stoppable{ctx, tmp}, r) // not around r: its own WriteTo makes SFTP fast
+	n, err := io.Copy(stoppable{ctx, s.limited(name, tmp)}, r) // not around r: its own WriteTo makes SFTP fast
 	if err != nil {
 		return nil, 0, errors.Join(s.failed(name, err), tmp.Close(), os.Remove(tmp.Name()))
 	}
@@ -85,6 +71,9 @@ func (s Spool) copy(ctx context.Context, name string, r io.Reader) (*os.File, in
 // put spools the drops in a file, with a last look at the file before they are
 // kept.
 func (s Spool) put(ctx context.Context, file io.ReaderAt, size int64, name string, unpack Unpack, check func() error) (drops []Spooled, err error) {
+	if _, err := s.admit(name, size); err != nil {
+		return nil, err
+	}
 	var unnamed []string // copies that have not yet got their names
 	defer func() {
 		for _, tmp := range unnamed {
@@ -104,6 +93,9 @@ func (s Spool) put(ctx context.Context, file io.ReaderAt, size int64, name strin
 	// A file that is still written cannot be unpacked either.
 	if changed := check(); changed != nil && ctx.Err() == nil {
 		err = changed
+	}
+	if isFull(err) {
+		err = s.failed(name, err) // what is unpacked on the way takes its space too
 	}
 	if err != nil {
 		return nil, err
@@ -139,7 +131,7 @@ func (s Spool) create(name string) (*os.File, error) {
 // fill copies r to tmp and sees it onto the disk.
 func (s Spool) fill(ctx context.Context, tmp *os.File, name string, r io.Reader) (Spooled, error) {
 	hash := sha256.New()
-	n, err := io.Copy(stoppable{ctx, io.MultiWriter(tmp, hash)}, r)
+	n, err := io.Copy(stoppable{ctx, io.MultiWriter(s.limited(name, tmp), hash)}, r)
 	if err == nil {
 		err = tmp.Sync()
 	}
@@ -172,9 +164,6 @@ func (s Spool) PutFile(ctx context.Context, path string, unpack Unpack) ([]Spool
 	before, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("looking at the file: %w", err)
-	}
-	if err := s.prepare(); err != nil {
-		return nil, err
 	}
 	return s.put(ctx, f, before.Size(), filepath.Base(path), unpack, func() error {
 		after, err := os.Stat(path)
@@ -237,41 +226,6 @@ func (s Spool) sync() error {
 		return fmt.Errorf("syncing the spool folder: %w", err)
 	}
 	return errors.Join(dir.Sync(), dir.Close())
-}
-
-// removeAbandoned removes what dead processes left behind.
-func (s Spool) removeAbandoned() error {
-	entries, err := os.ReadDir(s.Dir)
-	if err != nil {
-		return fmt.Errorf("looking through the spool folder: %w", err)
-	}
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), unfinished) {
-			continue
-		}
-		info, err := e.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // finished meanwhile
-		}
-		if err != nil {
-			return fmt.Errorf("looking through the spool folder: %w", err)
-		}
-		if time.Since(info.ModTime()) < abandoned {
-			continue
-		}
-		if err := os.Remove(filepath.Join(s.Dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("clearing the spool folder: %w", err)
-		}
-	}
-	return nil
-}
-
-// failed says why a drop could not be spooled.
-func (s Spool) failed(name string, err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("no space left in %s for a copy of %s: make room and start again: %w", s.Dir, name, err)
-	}
-	return fmt.Errorf("copying %s into the spool: %w", name, err)
 }
 
 // stoppable writes until ctx ends.
