@@ -49,6 +49,10 @@ func (sh *shell) load() (*app, error) {
 		Fields: lead.Fields(), Region: lead.IsRegion, CustomField: nonagent.IsCustomField, Template: dropfile.CheckTemplate,
 		Encoding:  func(name string) error { return dropfile.Options{Encoding: name}.Check() },
 		Delimiter: func(text string) error { return dropfile.Options{Delimiter: text}.Check() },
+		Pattern: func(pattern, marker string) error {
+			return source.Choice{Pattern: pattern, Marker: marker}.Check()
+		},
+		PrivateKey: source.CheckPrivateKey,
 	})
 	if err != nil {
 		return nil, err

@@ -79,7 +79,7 @@ func (c *checker) dialer(path, name string, d *Dialer) {
 	c.positive(path+".timeout", d.Timeout)
 	c.positive(path+".send_within", d.SendWithin)
 	c.positive(path+".stop_after", d.StopAfter)
-	c.caFile(path+".ca_file", d)
+	c.caFile(path+".ca_file", &d.CAFile)
 	c.oneOf(path+".token_field", d.TokenField, "source_id", "vendor_lead_code", "security_phrase", "none")
 	if !sourceText.MatchString(d.Source) {
 		c.bad(path+".source", "%s.source must be 2 to 20 letters and digits: the API drops every other character", path)
@@ -127,16 +127,7 @@ func (c *checker) login(path string, d *Dialer) {
 	case !loginText.MatchString(d.User):
 		c.bad(path+".user", "%s.user has characters other than letters, digits, - and _: the API drops them before it compares, so this user can never match; use one without them", path)
 	}
-	inFile := d.PasswordFile != ""
-	c.resolve(&d.PasswordFile, path+".password_file")
-	switch inline := d.Password.Reveal() != ""; {
-	case c.unread[path+".password_file"]:
-	case inline && inFile:
-		c.bad(path+".password_file", "%s has both password and password_file: keep one of them", path)
-		return
-	case inFile:
-		d.Password = c.passwordFile(path+".password_file", d.PasswordFile, "password")
-	case !inline:
+	if !c.secret(path, "password", "password", &d.Password, &d.PasswordFile) {
 		c.bad(path+".password", "%s has no password: set password: ${DIALER_PASSWORD} (and that variable), or password_file", path)
 	}
 	if password := d.Password.Reveal(); password != "" && !loginText.MatchString(password) {
@@ -179,18 +170,18 @@ func (c *checker) privateFile(path, file, secret string) (text []byte, ok bool) 
 	return text, true
 }
 
-func (c *checker) caFile(path string, d *Dialer) {
-	c.resolve(&d.CAFile, path)
-	if d.CAFile == "" {
+func (c *checker) caFile(path string, file *string) {
+	c.resolve(file, path)
+	if *file == "" {
 		return
 	}
-	text, err := os.ReadFile(d.CAFile)
+	text, err := os.ReadFile(*file)
 	if err != nil {
-		c.bad(path, "%s %s cannot be read (%v): correct the path", path, d.CAFile, cause(err))
+		c.bad(path, "%s %s cannot be read (%v): correct the path", path, *file, cause(err))
 		return
 	}
 	if !x509.NewCertPool().AppendCertsFromPEM(text) {
-		c.bad(path, "%s %s holds no certificate: name a PEM file with BEGIN CERTIFICATE lines", path, d.CAFile)
+		c.bad(path, "%s %s holds no certificate: name a PEM file with BEGIN CERTIFICATE lines", path, *file)
 	}
 }
 

@@ -2,7 +2,6 @@ package config
 
 import (
 	"maps"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -40,9 +39,8 @@ func (c *checker) feed(path, name string, f *Feed) {
 	case !c.known.Region(f.Region):
 		c.bad(path+".region", "%s.region is %s, which is no country's code: write two capital letters of ISO 3166, such as US", path, f.Region)
 	}
-	if f.Source.Directory != nil {
-		c.directory(path+".source.directory", f.Source.Directory)
-	}
+	c.source(path+".source", &f.Source)
+	c.expect(path+".expect", f.Expect)
 	c.pgp(path, f)
 	c.schedule(path, f)
 	c.columns(path, f, dialer.TokenField)
@@ -82,28 +80,12 @@ func (c *checker) listID(path string, l ListID) {
 	}
 }
 
-func (c *checker) directory(path string, d *Directory) {
-	if d.Path == "" {
-		c.bad(path+".path", "%s.path is missing: name the folder that the files are dropped into", path)
-	}
-	c.resolve(&d.Path, path+".path")
-	switch _, err := filepath.Match(d.Pattern, ""); {
-	case err != nil || d.Pattern == "":
-		c.bad(path+".pattern", "%s.pattern is no file name pattern: write one such as \"*.csv\"", path)
-	case strings.Contains(d.Pattern, "/"):
-		c.bad(path+".pattern", "%s.pattern has a /, but it is compared with file names alone: move the folder to path", path)
-	}
-}
-
 func (c *checker) schedule(path string, f *Feed) {
 	if _, err := time.LoadLocation(f.TimeZone); err != nil || f.TimeZone == "" {
 		c.bad(path+".time_zone", "%s.time_zone is not known: write a name such as America/New_York, UTC or Local", path)
 	}
 	for i, expression := range f.Schedule {
-		at := path + ".schedule" + index(i)
-		if _, listed := c.places[at]; !listed {
-			at = path + ".schedule"
-		}
+		at := c.item(path+".schedule", i)
 		if strings.Contains(expression, "TZ=") {
 			c.bad(at, "%s names a time zone: move it to time_zone", at)
 			continue
@@ -116,7 +98,7 @@ func (c *checker) schedule(path string, f *Feed) {
 			c.bad(at, "%s never comes: correct its day or month", at)
 		}
 	}
-	if len(f.Schedule) > 0 && f.Source.Directory == nil {
+	if len(f.Schedule) > 0 && !f.Source.pulls() {
 		c.warn(path+".schedule", "%s has a schedule but no source, so there is nothing to pull: add a source or remove the schedule", path)
 	}
 }

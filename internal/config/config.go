@@ -15,6 +15,7 @@ import (
 type Config struct {
 	StateDir string            `yaml:"state_dir" jsonschema_description:"Folder for what the importer keeps: the embedded ledger, spooled files and the key of the dedupe identities. Back it up."`
 	Ledger   Ledger            `yaml:"ledger" jsonschema_description:"The PostgreSQL database that remembers every row's fate."`
+	Spool    Spool             `yaml:"spool" jsonschema_description:"The copies of pulled files, from which rows are read, in state_dir."`
 	Dialers  map[string]Dialer `yaml:"dialers" jsonschema_description:"The VICIdial installations, by a name of your choice."`
 	Feeds    map[string]Feed   `yaml:"feeds" jsonschema_description:"The streams of files, by a name of your choice."`
 
@@ -29,6 +30,12 @@ type Ledger struct {
 	Lease       Duration `yaml:"lease" jsonschema_description:"How long after an importer vanished its drop may be taken over by another."`
 	PostgresBin string   `yaml:"postgres_bin" jsonschema_description:"Folder with initdb and postgres for the private PostgreSQL. Empty: found on this machine."`
 	HMACKey     Secret   `yaml:"hmac_key" jsonschema_description:"Key of the dedupe identities, at least 32 characters, the same for all importers that share a ledger. Empty: a key file in state_dir, made on first use."`
+}
+
+// Spool says how much of the disk the copies of pulled files may take.
+type Spool struct {
+	Quota    Size `yaml:"quota" jsonschema_description:"Most that the spool may hold, such as 20GB; 0: no limit."`
+	KeepFree Size `yaml:"keep_free" jsonschema_description:"What is left free on its disk, such as 500MB; 0: nothing."`
 }
 
 // Dialer is one VICIdial installation behind one Non-Agent API address.
@@ -122,12 +129,15 @@ type DialerChecks struct {
 func (c *Config) setDefaults() {
 	c.StateDir = "./state"
 	c.Ledger.setDefaults()
+	c.Spool.setDefaults()
 }
 
 func (l *Ledger) setDefaults() {
 	l.Wait = 10 * minute
 	l.Lease = 15 * second
 }
+
+func (s *Spool) setDefaults() { s.KeepFree = 500 * megabyte }
 
 func (d *Dialer) setDefaults() {
 	d.Concurrency = 8

@@ -26,6 +26,23 @@ func TestTheExampleLoadsAsItStands(t *testing.T) {
 	require.Equal(t, "secret-1", cfg.Dialers["main"].Password.Reveal())
 }
 
+func TestTheExamplesCommentedFeedsLoadAsTheirCommentsSay(t *testing.T) {
+	t.Setenv("DIALER_PASSWORD", "secret-1")
+	t.Setenv("BRAVO_PASSWORD", "secret-2")
+	t.Setenv("CHARLIE_KEY", "secret-3")
+	text, err := os.ReadFile(examplePath)
+	require.NoError(t, err)
+	acme, others, found := strings.Cut(string(text), "  #bravo:\n")
+	require.True(t, found)
+
+	path := write(t, "importer.yaml", acme+"  bravo:\n"+commentedKey.ReplaceAllString(others, "$1$2"), 0o644)
+	cfg, err := config.Load(path, knowledge)
+	require.NoError(t, err)
+	require.Empty(t, cfg.Warnings)
+	require.Equal(t, "secret-2", cfg.Feeds["bravo"].Source.SFTP.Password.Reveal())
+	require.Equal(t, "secret-3", cfg.Feeds["charlie"].Source.HTTPS.Headers["X-Api-Key"].Reveal())
+}
+
 func TestTheExampleNamesEveryKeyAndNoOther(t *testing.T) {
 	t.Parallel()
 	_, properties := schema(t)
@@ -48,7 +65,18 @@ func TestTheExampleShowsEveryDefault(t *testing.T) {
 
 func TestTheSchemasDefaultsAreTheLoaders(t *testing.T) {
 	t.Parallel()
-	cfg, err := load(t, edit(t, "    list_id: 101\n", "    list_id: 101\n    source: {directory: {path: drops}}\n    campaign_id: TESTCAMP\n    callback: {datetime: NOW}\n"))
+	cfg, err := load(t, smallest+`    source: {directory: {path: drops}}
+    campaign_id: TESTCAMP
+    callback: {datetime: NOW}
+  bravo:
+    dialer: main
+    list_id: 102
+    source: {sftp: {host: sftp.example.com, user: callcentre, password: secret-2, path: leads}}
+  charlie:
+    dialer: main
+    list_id: 103
+    source: {https: {url: https://files.example.com/leads.csv}}
+`)
 	require.NoError(t, err)
 	redacted, err := cfg.Redacted()
 	require.NoError(t, err)
@@ -67,13 +95,15 @@ func TestTheSchemasDefaultsAreTheLoaders(t *testing.T) {
 				"dialers.*.url", "dialers.*.user", "dialers.*.password",
 				"feeds.*.dialer", "feeds.*.list_id", "feeds.*.source.directory.path",
 				"feeds.*.campaign_id", "feeds.*.callback.datetime",
+				"feeds.*.source.sftp.host", "feeds.*.source.sftp.user", "feeds.*.source.sftp.password",
+				"feeds.*.source.sftp.path", "feeds.*.source.sftp.known_hosts", "feeds.*.source.https.url",
 			}, path, "a default that the schema does not tell")
 		}
 	}
 }
 
 // keyedByUser are mappings whose keys are the user's choice.
-var keyedByUser = map[string]bool{"feeds.*.columns": true, "feeds.*.custom_fields": true, "feeds.*.on_bad": true}
+var keyedByUser = map[string]bool{"feeds.*.columns": true, "feeds.*.custom_fields": true, "feeds.*.on_bad": true, "feeds.*.source.https.headers": true}
 
 // commentedKey matches the start of a line of the example whose key is
 // commented out: a # directly before the key.

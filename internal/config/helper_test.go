@@ -11,6 +11,7 @@ import (
 	"importer/internal/config"
 	"importer/internal/dropfile"
 	"importer/internal/lead"
+	"importer/internal/source"
 )
 
 // leadFields stands for the list that the command line passes in.
@@ -26,6 +27,10 @@ func isCustomField(label string) bool { return label != "" && label != "function
 var knowledge = config.Knowledge{
 	Fields: leadFields, Region: lead.IsRegion, CustomField: isCustomField, Template: dropfile.CheckTemplate,
 	Encoding: func(name string) error { return dropfile.Options{Encoding: name}.Check() }, Delimiter: func(text string) error { return dropfile.Options{Delimiter: text}.Check() },
+	Pattern: func(pattern, marker string) error {
+		return source.Choice{Pattern: pattern, Marker: marker}.Check()
+	},
+	PrivateKey: source.CheckPrivateKey,
 }
 
 // smallest is a configuration with nothing but what has no default.

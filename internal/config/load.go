@@ -24,6 +24,12 @@ type Knowledge struct {
 	Template    func(text string) error // tells what is wrong with a template; completes "must be"
 	Encoding    func(name string) error // tells what is wrong with a character set's name
 	Delimiter   func(text string) error // tells what is wrong with what stands between cells
+
+	// Pattern tells what is wrong with a pattern of file names, or with that of
+	// their markers' names, which may be empty; follows their name.
+	Pattern func(pattern, marker string) error
+	// PrivateKey tells what is wrong with the key of an SSH login.
+	PrivateKey func(text, passphrase string) error
 }
 
 // Load reads the configuration file and checks it.
@@ -132,6 +138,9 @@ func (c *checker) inlineSecrets(paths []string) {
 		}
 		if name, ok := strings.CutPrefix(strings.TrimSuffix(path, ".password"), "dialers."); ok && c.onLoopback(name) {
 			continue // a rehearsal's password is no secret
+		}
+		if name, ok := strings.CutSuffix(path, ".source.https.url"); ok && !c.signed(strings.TrimPrefix(name, "feeds.")) {
+			continue
 		}
 		c.warn(path, "%s stands here in clear and others may read this file (mode %04o): run chmod 600 %s, or take it from the environment with ${NAME}",
 			path, info.Mode().Perm(), c.file)

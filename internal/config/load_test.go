@@ -41,7 +41,7 @@ func TestEachMistakeIsExplainedWithItsPlace(t *testing.T) {
 		"a key given twice":   {"state_dir: a\nstate_dir: b\n", `importer.yaml:2:1: no valid YAML from here (mapping key "state_dir" already defined at [1:1]): check this line's indentation, quotes and brackets`},
 		"two documents":       {"state_dir: a\n---\nstate_dir: b\n", "importer.yaml:3:1: a second document begins here: keep everything in one, without a line of ---"},
 		"no mapping":          {"- a\n", "importer.yaml: the configuration must be a mapping, with lines of the form key: value"},
-		"an unknown key":      {"feed: {}\n", `importer.yaml:1:1: the configuration has no key "feed": use dialers, feeds, ledger, state_dir`},
+		"an unknown key":      {"feed: {}\n", `importer.yaml:1:1: the configuration has no key "feed": use dialers, feeds, ledger, spool, state_dir`},
 		"an unknown anchor":   {"state_dir: *x\n", "importer.yaml:1:12: state_dir refers to an anchor that is not defined: define it with &NAME or write the value here"},
 		"a merge with itself": {"dialers: &d {<<: *d}\n", "importer.yaml:1:1: dialers merges itself with <<: remove that line"},
 
@@ -59,6 +59,7 @@ func TestEachMistakeIsExplainedWithItsPlace(t *testing.T) {
 		"a tilde":                     {"state_dir: ~/importer\n", "importer.yaml:1:12: state_dir begins with ~, which only a shell knows: write ${HOME} instead"},
 		"a ledger that is no address": {"ledger: {dsn: db.example.com}\n", "importer.yaml:1:15: ledger.dsn is no PostgreSQL address: write postgres://USER@HOST/DATABASE, or leave it empty for a private PostgreSQL"},
 		"a short HMAC key":            {"ledger: {hmac_key: short}\n", "importer.yaml:1:20: ledger.hmac_key has fewer than 32 characters: make one with openssl rand -hex 32"},
+		"a size in words":             {"spool: {quota: 20 giga}\n", `importer.yaml:1:16: spool.quota must be a size such as 500MB, 20GB, 64MiB or 1048576, not "20 giga"`},
 		"a lease of nothing":          {"ledger: {lease: 0}\n", "importer.yaml:1:17: ledger.lease must be longer than 0"},
 
 		"a dialer's name":              {strings.ReplaceAll(smallest, "main", "ma.in"), `importer.yaml:2:3: the dialer name "ma.in" has characters other than letters, digits, - and _: rename it`},
@@ -101,10 +102,6 @@ func TestEachMistakeIsExplainedWithItsPlace(t *testing.T) {
 		"a region in words":           {edit(t, feed, feed+"    region: us\n"), "importer.yaml:10:13: feeds.acme.region must be a country in two capital letters, such as US"},
 		"no country":                  {edit(t, feed, feed+"    region: XX\n"), "importer.yaml:10:13: feeds.acme.region is XX, which is no country's code: write two capital letters of ISO 3166, such as US"},
 		"a country's usual name":      {edit(t, feed, feed+"    region: UK\n"), "importer.yaml:10:13: feeds.acme.region is UK: write GB, the country's code"},
-		"an unknown source":           {edit(t, feed, feed+"    source: {ftp: {}}\n"), `importer.yaml:10:14: feeds.acme.source has no key "ftp": use directory`},
-		"a source without a path":     {edit(t, feed, feed+"    source: {directory: {}}\n"), "importer.yaml:10:14: feeds.acme.source.directory.path is missing: name the folder that the files are dropped into"},
-		"a broken pattern":            {edit(t, feed, feed+"    source: {directory: {path: a, pattern: '[a'}}\n"), `importer.yaml:10:44: feeds.acme.source.directory.pattern is no file name pattern: write one such as "*.csv"`},
-		"a pattern with a folder":     {edit(t, feed, feed+"    source: {directory: {path: a, pattern: 'b/*'}}\n"), "importer.yaml:10:44: feeds.acme.source.directory.pattern has a /, but it is compared with file names alone: move the folder to path"},
 		"a broken schedule":           {edit(t, feed, feed+"    schedule: 6 o'clock\n"), `importer.yaml:10:15: feeds.acme.schedule is no cron expression: write minute, hour, day of month, month and day of week, such as "0 6 * * 1-5", or @daily`},
 		"a broken second schedule":    {edit(t, feed, feed+"    schedule: ['@daily', '0 25 * * *']\n"), `importer.yaml:10:26: feeds.acme.schedule[1] is no cron expression: write minute, hour, day of month, month and day of week, such as "0 6 * * 1-5", or @daily`},
 		"a day that never comes":      {edit(t, feed, feed+"    schedule: 0 6 30 2 *\n"), "importer.yaml:10:15: feeds.acme.schedule never comes: correct its day or month"},
@@ -319,6 +316,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add(smallest)
 	f.Add("feeds: {a: &a {<<: *a}}")
 	f.Add("dialers: &d\n  main: &m {url: x}\n  other:\n    <<: *m\n")
+	f.Add("spool: {quota: 1e3GB}\nfeeds: {a: {source: {sftp: {fingerprint: x, port: 0}, https: {headers: {a: {}}}}}}")
 	f.Add("feeds:\n  a:\n    schedule: ['@every 1s', *b]\n    dedupe: {by: [!!str x]}\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		cfg, err := load(t, text)

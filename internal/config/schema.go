@@ -40,6 +40,14 @@ func (Duration) JSONSchema() *jsonschema.Schema {
 	}}
 }
 
+// JSONSchema says how a size is written.
+func (Size) JSONSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
+		{Type: "string", Pattern: `^[0-9]+([.][0-9]+)? *([KkMmGgTtPpEe]i?)?[Bb]?$`},
+		{Type: "integer", Minimum: "0"},
+	}}
+}
+
 // JSONSchema says that a list of one needs no brackets.
 func (Strings) JSONSchema() *jsonschema.Schema {
 	text := &jsonschema.Schema{Type: "string"}
@@ -94,13 +102,28 @@ func (Config) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Config](s) }
 func (Ledger) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Ledger](s) }
 
 // JSONSchemaExtend adds the defaults.
+func (Spool) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Spool](s) }
+
+// JSONSchemaExtend adds the defaults.
 func (Dialer) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Dialer](s) }
 
 // JSONSchemaExtend adds the defaults.
 func (Feed) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Feed](s) }
 
 // JSONSchemaExtend adds the defaults.
+func (Source) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Source](s) }
+
+// JSONSchemaExtend adds the defaults.
 func (Directory) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Directory](s) }
+
+// JSONSchemaExtend adds the defaults.
+func (SFTP) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[SFTP](s) }
+
+// JSONSchemaExtend adds the defaults.
+func (HTTPS) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[HTTPS](s) }
+
+// JSONSchemaExtend adds the defaults.
+func (Expect) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Expect](s) }
 
 // JSONSchemaExtend adds the defaults.
 func (Hopper) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Hopper](s) }
@@ -133,7 +156,7 @@ func addDefaults[T any, P interface {
 			if field.Len() == 0 {
 				continue
 			}
-		case bool, int, float64, Duration:
+		case bool, int, float64, Duration, Size:
 		default:
 			continue
 		}

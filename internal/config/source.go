@@ -26,8 +26,8 @@ type Directory struct {
 // SFTP is a folder on a server.
 type SFTP struct {
 	Host              string   `yaml:"host" jsonschema:"required" jsonschema_description:"The server's name or address."`
-	Port              int      `yaml:"port" jsonschema:"minimum=1,maximum=65535"`
-	User              string   `yaml:"user" jsonschema:"required"`
+	Port              int      `yaml:"port" jsonschema:"minimum=1,maximum=65535" jsonschema_description:"The server's port."`
+	User              string   `yaml:"user" jsonschema:"required" jsonschema_description:"The login's name."`
 	Password          Secret   `yaml:"password" jsonschema_description:"Use ${NAME} to take it from the environment. Also the answer where the server asks in a dialogue."`
 	PasswordFile      string   `yaml:"password_file" jsonschema_description:"File that holds the password instead; only its owner may read it (mode 0600)."`
 	KeyFile           string   `yaml:"key_file" jsonschema_description:"Private key; only its owner may read it (mode 0600)."`
@@ -35,7 +35,7 @@ type SFTP struct {
 	KeyPassphraseFile string   `yaml:"key_passphrase_file" jsonschema_description:"File that holds the passphrase instead; only its owner may read it (mode 0600)."`
 	Agent             bool     `yaml:"agent" jsonschema_description:"Use the keys of the SSH agent at SSH_AUTH_SOCK."`
 	KnownHosts        string   `yaml:"known_hosts" jsonschema_description:"File with the server's key; importer source trust writes it. Empty: known_hosts in state_dir."`
-	Fingerprint       string   `yaml:"fingerprint" jsonschema_description:"The server's key as SHA256:…, instead of known_hosts."`
+	Fingerprint       Strings  `yaml:"fingerprint" jsonschema_description:"The fingerprint of the server's key, SHA256:…, or a list of them; such a key needs not be in known_hosts."`
 	Legacy            bool     `yaml:"legacy" jsonschema_description:"Accept the outdated algorithms of old servers."`
 	Timeout           Duration `yaml:"timeout" jsonschema_description:"A server that says nothing for so long is given up."`
 	Path              string   `yaml:"path" jsonschema:"required" jsonschema_description:"The folder."`
@@ -45,27 +45,27 @@ type SFTP struct {
 
 // HTTPS is one file at a web address.
 type HTTPS struct {
-	URL            Secret            `yaml:"url" jsonschema:"required" jsonschema_description:"The file's address. It may hold a key, so it is never shown."`
-	Name           string            `yaml:"name" jsonschema_description:"What the file is called; empty: as the server or the address says."`
-	User           string            `yaml:"user" jsonschema_description:"For basic authentication."`
-	Password       Secret            `yaml:"password" jsonschema_description:"Use ${NAME} to take it from the environment."`
-	PasswordFile   string            `yaml:"password_file" jsonschema_description:"File that holds the password instead; only its owner may read it (mode 0600)."`
-	Token          Secret            `yaml:"token" jsonschema_description:"Bearer token. Use ${NAME} to take it from the environment."`
-	TokenFile      string            `yaml:"token_file" jsonschema_description:"File that holds the token instead; only its owner may read it (mode 0600)."`
-	Headers        map[string]Secret `yaml:"headers" jsonschema_description:"Further headers of the request."`
-	CAFile         string            `yaml:"ca_file" jsonschema_description:"PEM file of a private certificate authority."`
-	AllowHTTP      bool              `yaml:"allow_http" jsonschema_description:"Accept plain http, which shows everything to the network."`
-	AllowRedirects Strings           `yaml:"allow_redirects" jsonschema_description:"Hosts that the address may lead on to; without its credentials."`
-	Timeout        Duration          `yaml:"timeout" jsonschema_description:"A server that says nothing for so long is given up."`
+	URL              Secret            `yaml:"url" jsonschema:"required" jsonschema_description:"The file's address. It may hold a key, so it is never shown."`
+	Name             string            `yaml:"name" jsonschema_description:"What the file is called; empty: as the server or the address says."`
+	User             string            `yaml:"user" jsonschema_description:"For basic authentication."`
+	Password         Secret            `yaml:"password" jsonschema_description:"Use ${NAME} to take it from the environment."`
+	PasswordFile     string            `yaml:"password_file" jsonschema_description:"File that holds the password instead; only its owner may read it (mode 0600)."`
+	Token            Secret            `yaml:"token" jsonschema_description:"Bearer token. Use ${NAME} to take it from the environment."`
+	TokenFile        string            `yaml:"token_file" jsonschema_description:"File that holds the token instead; only its owner may read it (mode 0600)."`
+	Headers          map[string]Secret `yaml:"headers" jsonschema_description:"Further headers of the request."`
+	CAFile           string            `yaml:"ca_file" jsonschema_description:"PEM file of a private certificate authority."`
+	AllowHTTP        bool              `yaml:"allow_http" jsonschema_description:"Accept plain http, which shows everything to the network."`
+	AllowRedirectsTo Strings           `yaml:"allow_redirects_to" jsonschema_description:"Hosts that the address may lead on to, such as files.example.com, files.example.com:8443 or *.example.com; they get none of the credentials."`
+	Timeout          Duration          `yaml:"timeout" jsonschema_description:"A server that says nothing for so long is given up."`
 }
 
 // Expect says what a file must be like to be imported without a person having
 // looked. Zero: no limit.
 type Expect struct {
-	MinRows  int   `yaml:"min_rows" jsonschema:"minimum=0"`
-	MaxRows  int   `yaml:"max_rows" jsonschema:"minimum=0"`
-	MinBytes int64 `yaml:"min_bytes" jsonschema:"minimum=0"`
-	MaxBytes int64 `yaml:"max_bytes" jsonschema:"minimum=0"`
+	MinRows  int  `yaml:"min_rows" jsonschema:"minimum=0" jsonschema_description:"Fewest rows; 0: no limit."`
+	MaxRows  int  `yaml:"max_rows" jsonschema:"minimum=0" jsonschema_description:"Most rows; 0: no limit."`
+	MinBytes Size `yaml:"min_bytes" jsonschema_description:"Smallest size, such as 10kB; 0: no limit."`
+	MaxBytes Size `yaml:"max_bytes" jsonschema_description:"Largest size, such as 200MB; 0: no limit."`
 }
 
 func (s *Source) setDefaults() {
@@ -84,3 +84,8 @@ func (s *SFTP) setDefaults() {
 }
 
 func (h *HTTPS) setDefaults() { h.Timeout = 30 * second }
+
+func (e *Expect) setDefaults() { *e = Expect{} }
+
+// pulls tells whether there is a place to pull from.
+func (s *Source) pulls() bool { return s.Directory != nil || s.SFTP != nil || s.HTTPS != nil }

@@ -2,9 +2,12 @@ package config
 
 import (
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dustin/go-humanize"
 )
 
 // Duration is a span of time, never negative: 500ms, 30s, 6m, 36h, 90d, 1d12h or 0.
@@ -71,6 +74,58 @@ func (d *Duration) UnmarshalText(text []byte) error {
 
 // maxDays is where days stop fitting a time.Duration.
 const maxDays = (1<<63 - 1) / day
+
+// Size is a number of bytes, never negative: 1048576, 500MB, 1.5GB, 64MiB or 0.
+type Size int64
+
+const megabyte = Size(humanize.MByte)
+
+var errSize = errors.New("a size such as 500MB, 20GB, 64MiB or 1048576")
+
+// sizeUnits are those that sizes are shown in, largest first.
+var sizeUnits = []struct {
+	name  string
+	bytes Size
+}{
+	{"TiB", humanize.TiByte},
+	{"TB", humanize.TByte},
+	{"GiB", humanize.GiByte},
+	{"GB", humanize.GByte},
+	{"MiB", humanize.MiByte},
+	{"MB", humanize.MByte},
+	{"KiB", humanize.KiByte},
+	{"kB", humanize.KByte},
+}
+
+// String renders the size as it would be written in the file, to the byte.
+func (s Size) String() string {
+	for _, unit := range sizeUnits {
+		if s != 0 && s%unit.bytes == 0 {
+			return strconv.FormatInt(int64(s/unit.bytes), 10) + unit.name
+		}
+	}
+	return strconv.FormatInt(int64(s), 10)
+}
+
+// MarshalText renders the size as String does.
+func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a size; its error completes the sentence "must be".
+func (s *Size) UnmarshalText(text []byte) error {
+	written := string(text)
+	if strings.Contains(written, ",") { // which half the world reads as a point
+		return errSize
+	}
+	n, err := humanize.ParseBytes(written)
+	if err != nil || n > math.MaxInt64 {
+		return errSize
+	}
+	if n == 0 && strings.ContainsAny(written, "123456789") { // 0.5 would become no limit
+		return errSize
+	}
+	*s = Size(n)
+	return nil
+}
 
 // Strings is a list of texts; a single one may be written without brackets.
 type Strings []string

@@ -53,3 +53,49 @@ func TestWhatIsNoDurationIsRefused(t *testing.T) {
 		require.Equal(t, config.Duration(7), d, "a refused text changes nothing")
 	}
 }
+
+func TestASizeReadsAsItIsWritten(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]struct {
+		value int64
+		shown string
+	}{
+		"0":                   {0, "0"},
+		"0MB":                 {0, "0"},
+		"1":                   {1, "1"},
+		"999":                 {999, "999"},
+		"1048576":             {1 << 20, "1MiB"},
+		"1048577":             {1<<20 + 1, "1048577"},
+		"500MB":               {500_000_000, "500MB"},
+		"500 MB":              {500_000_000, "500MB"},
+		"10kB":                {10_000, "10kB"},
+		"10k":                 {10_000, "10kB"},
+		"1.5GB":               {1_500_000_000, "1500MB"},
+		"20gb":                {20_000_000_000, "20GB"},
+		"64MiB":               {64 << 20, "64MiB"},
+		"1.5GiB":              {3 << 29, "1536MiB"},
+		"2TB":                 {2_000_000_000_000, "2TB"},
+		"9223372036854775807": {1<<63 - 1, "9223372036854775807"},
+	} {
+		var s config.Size
+		require.NoError(t, s.UnmarshalText([]byte(text)), text)
+		require.Equal(t, config.Size(want.value), s, text)
+		require.Equal(t, want.shown, s.String(), text)
+
+		var again config.Size
+		require.NoError(t, again.UnmarshalText([]byte(s.String())))
+		require.Equal(t, s, again)
+	}
+}
+
+func TestWhatIsNoSizeIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"", "MB", "-1", "-5MB", "5 megabytes", "1,5GB", "1,000", "0.5", "1..5GB", "1GB5MB", "1e3", "0x10", "٣MB",
+		"9223372036854775808", "10EB", "99999999999999999999",
+	} {
+		s := config.Size(7)
+		require.EqualError(t, s.UnmarshalText([]byte(text)), "a size such as 500MB, 20GB, 64MiB or 1048576", text)
+		require.Equal(t, config.Size(7), s, "a refused text changes nothing")
+	}
+}

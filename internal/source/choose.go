@@ -159,6 +159,9 @@ func (c Choice) compile(days []time.Time) (*matcher, error) {
 		if _, err := path.Match(p, ""); err != nil || p == "" {
 			return nil, fmt.Errorf("is no pattern of file names: write one such as \"*.csv\", or a regular expression between two slashes")
 		}
+		if strings.Contains(p, "/") {
+			return nil, fmt.Errorf("has a /, but it is compared with file names alone: move the folder to path, or write a regular expression between two slashes")
+		}
 		m.globs = append(m.globs, p)
 	}
 	return m, nil

@@ -33,16 +33,34 @@ func (s *SFTP) config() *ssh.ClientConfig {
 	return c
 }
 
+// CheckPrivateKey tells what is wrong with the text of a private key's file, or
+// with the passphrase that opens it.
+func CheckPrivateKey(text, passphrase string) error {
+	_, err := parseKey([]byte(text), passphrase)
+	return err
+}
+
 // readKey reads the private key.
 func readKey(o SFTPOptions) (ssh.Signer, error) {
-	text := []byte(o.Key())
+	passphrase := ""
+	if o.Passphrase != nil {
+		passphrase = o.Passphrase()
+	}
+	signer, err := parseKey([]byte(o.Key()), passphrase)
+	if err != nil {
+		return nil, err
+	}
+	return withoutOldSignatures(signer, o.Legacy), nil
+}
+
+func parseKey(text []byte, passphrase string) (ssh.Signer, error) {
 	signer, err := ssh.ParsePrivateKey(text)
 	var locked *ssh.PassphraseMissingError
 	if errors.As(err, &locked) {
-		if o.Passphrase == nil || o.Passphrase() == "" {
+		if passphrase == "" {
 			return nil, errors.New("the private key is locked: give its passphrase, or use an agent")
 		}
-		signer, err = ssh.ParsePrivateKeyWithPassphrase(text, []byte(o.Passphrase()))
+		signer, err = ssh.ParsePrivateKeyWithPassphrase(text, []byte(passphrase))
 		if errors.Is(err, x509.IncorrectPasswordError) {
 			return nil, errors.New("the passphrase does not open the private key")
 		}
@@ -50,7 +68,7 @@ func readKey(o SFTPOptions) (ssh.Signer, error) {
 	if err != nil {
 		return nil, errors.New("the private key cannot be read: it must be an OpenSSH or PEM private key (not the .pub file, and not a .ppk of PuTTY: puttygen exports those)")
 	}
-	return withoutOldSignatures(signer, o.Legacy), nil
+	return signer, nil
 }
 
 // withoutOldSignatures keeps an RSA key from signing with SHA-1.
