@@ -131,7 +131,7 @@ func (c *checker) secret(path, key, what string, value *Secret, file *string) bo
 // item is the path of a list's item, or of the list that was written as its
 // only item.
 func (c *checker) item(path string, i int) string {
-	if at := path + index(i); c.places[at] != (place{}) {
+	if at := path + index(i); c.places[at] != (place{}) || c.unread[at] {
 		return at
 	}
 	return path

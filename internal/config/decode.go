@@ -75,7 +75,7 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
 	case reflect.Slice:
 		d.list(n, v, path)
 	default:
-		d.unreadable(path, "%s must be a single value", path)
+		d.unreadable(path, "%s must be a single value; put quotes around a text", path)
 	}
 }
 

@@ -45,8 +45,8 @@ func TestEachMistakeIsExplainedWithItsPlace(t *testing.T) {
 		"an unknown anchor":   {"state_dir: *x\n", "importer.yaml:1:12: state_dir refers to an anchor that is not defined: define it with &NAME or write the value here"},
 		"a merge with itself": {"dialers: &d {<<: *d}\n", "importer.yaml:1:1: dialers merges itself with <<: remove that line"},
 
-		"a list for a text":           {"state_dir: [a]\n", "importer.yaml:1:1: state_dir must be a single value"},
-		"a mapping for a password":    {edit(t, "secret-1", "{'': hunter2}"), "importer.yaml:5:5: dialers.main.password must be a single value"},
+		"a list for a text":           {"state_dir: [a]\n", "importer.yaml:1:1: state_dir must be a single value; put quotes around a text"},
+		"a mapping for a password":    {edit(t, "secret-1", "{'': hunter2}"), "importer.yaml:5:5: dialers.main.password must be a single value; put quotes around a text"},
 		"a text for a mapping":        {"ledger: postgres\n", "importer.yaml:1:9: ledger must be a mapping, with lines of the form key: value"},
 		"a mapping for a list":        {edit(t, feed, feed+"    schedule: {a: b}\n"), "importer.yaml:10:5: feeds.acme.schedule must be a text or a list of texts"},
 		"a word for a number":         {edit(t, dialer, dialer+"    concurrency: eight\n"), `importer.yaml:6:18: dialers.main.concurrency must be a whole number, not "eight"`},

@@ -43,7 +43,7 @@ func TestEachMistakeInASourceIsExplainedWithItsPlace(t *testing.T) {
 		"no pattern":                {source("directory: {path: a, pattern: ''}"), `10:44: feeds.acme.source.directory.pattern is no pattern of file names: write one such as "*.csv", or a regular expression between two slashes`},
 		"a pattern with a folder":   {source("directory: {path: a, pattern: 'b/*'}"), "10:44: feeds.acme.source.directory.pattern has a /, but it is compared with file names alone: move the folder to path, or write a regular expression between two slashes"},
 		"a broken expression":       {source("directory: {path: a, pattern: '/(a/'}"), `10:44: feeds.acme.source.directory.pattern is no regular expression between its slashes: correct it, for example '/^leads_\d+\.csv$/'`},
-		"a pattern with other days": {sftp(login + ", pattern: '{{.Day}}.csv'"), `10:108: feeds.acme.source.sftp.pattern is no template: in braces nothing but {{.Date "2006-01-02"}} may stand`},
+		"a pattern with other days": {sftp(login + ", pattern: '{{.Day}}.csv'"), `10:104: feeds.acme.source.sftp.pattern is no template: in braces nothing but {{.Date "2006-01-02"}} may stand`},
 		"a marker with a date":      {source(folder + ", marker: '{{.Date}}.ok'"), "10:48: feeds.acme.source has a marker that is no template: in braces {{.Name}} or {{.Stem}} may stand"},
 
 		"files below none":      {source(folder + ", at_most: -1"), "10:49: feeds.acme.source.at_most must be 0 (no limit) or a number of files"},
@@ -53,10 +53,10 @@ func TestEachMistakeInASourceIsExplainedWithItsPlace(t *testing.T) {
 		"a failed folder above": {source(folder + ", failed: ../failed"), "10:48: feeds.acme.source.failed must be a folder below the source's, such as done or done/acme: no / at its beginning or end, and no . or .. in it"},
 		"rejects in the source": {source(folder + ", rejects: ."), "10:49: feeds.acme.source.rejects must be a folder below the source's, such as done or done/acme: no / at its beginning or end, and no . or .. in it"},
 		"an end with a slash":   {source(folder + ", rejects: bad/"), "10:49: feeds.acme.source.rejects must be a folder below the source's, such as done or done/acme: no / at its beginning or end, and no . or .. in it"},
-		"an archive on a page":  {source("https: {" + page + "}, after: archive"), "10:89: feeds.acme.source.after must be leave with https: nothing can be moved or deleted at a web address"},
-		"a marker on a page":    {source("https: {" + page + "}, marker: '{{.Name}}.ok'"), "10:90: feeds.acme.source.marker needs a folder in which it lies, which a web address is not: remove it"},
-		"a failed file's page":  {source("https: {" + page + "}, failed: bad"), "10:90: feeds.acme.source.failed needs a folder, which a web address is not: remove it"},
-		"rejects on a page":     {source("https: {" + page + "}, rejects: bad"), "10:91: feeds.acme.source.rejects needs a folder, which a web address is not: remove it"},
+		"an archive on a page":  {source("https: {" + page + "}, after: archive"), "10:86: feeds.acme.source.after must be leave with https: nothing can be moved or deleted at a web address"},
+		"a marker on a page":    {source("https: {" + page + "}, marker: '{{.Name}}.ok'"), "10:87: feeds.acme.source.marker needs a folder in which it lies, which a web address is not: remove it"},
+		"a failed file's page":  {source("https: {" + page + "}, failed: bad"), "10:87: feeds.acme.source.failed needs a folder, which a web address is not: remove it"},
+		"rejects on a page":     {source("https: {" + page + "}, rejects: bad"), "10:88: feeds.acme.source.rejects needs a folder, which a web address is not: remove it"},
 		"an age without unit":   {source(folder + ", min_age: 5"), `10:49: feeds.acme.source.min_age must be a duration such as 500ms, 30s, 6m or 90d, not "5"`},
 		"rows below none":       {with("expect: {min_rows: -1}"), "10:24: feeds.acme.expect.min_rows must be 0 (no limit) or a number of rows"},
 		"rows that cannot be":   {with("expect: {min_rows: 11, max_rows: 10}"), "10:24: feeds.acme.expect.min_rows is more than max_rows, so no file could be imported: correct one of them"},
@@ -64,25 +64,26 @@ func TestEachMistakeInASourceIsExplainedWithItsPlace(t *testing.T) {
 		"bytes that cannot be":  {with("expect: {min_bytes: 1MiB, max_bytes: 1MB}"), "10:25: feeds.acme.expect.min_bytes is more than max_bytes, so no file could be imported: correct one of them"},
 		"bytes below none":      {with("expect: {max_bytes: -1}"), `10:25: feeds.acme.expect.max_bytes must be a size such as 500MB, 20GB, 64MiB or 1048576, not "-1"`},
 
-		"no host":              {sftp("user: u, path: p, password: hunter2"), "10:14: feeds.acme.source.sftp.host is missing: name the vendor's server, such as sftp.example.com"},
-		"a host with a port":   {sftp("host: 'sftp.example.com:2222', user: u, path: p, password: hunter2"), "10:27: feeds.acme.source.sftp.host must be a server's name or address alone, such as sftp.example.com: what stands before and behind it goes into user, port and path"},
-		"a host with a login":  {sftp("host: 'sftp://u:hunter2@sftp.example.com', user: u, path: p, password: hunter2"), "10:27: feeds.acme.source.sftp.host must be a server's name or address alone, such as sftp.example.com: what stands before and behind it goes into user, port and path"},
-		"a port of nothing":    {sftp(login + ", port: 0"), "10:105: feeds.acme.source.sftp.port must be from 1 to 65535, usually 22"},
-		"a port too high":      {sftp(login + ", port: 65536"), "10:105: feeds.acme.source.sftp.port must be from 1 to 65535, usually 22"},
-		"no user":              {sftp("host: h, path: p, password: hunter2"), "10:14: feeds.acme.source.sftp.user is missing: write the login that the vendor gave you"},
-		"no path":              {sftp("host: h, user: u, password: hunter2"), "10:14: feeds.acme.source.sftp.path is missing: name the folder on the server, or . for the one where the login ends"},
-		"a path with a tilde":  {sftp("host: h, user: u, path: ~/leads, password: hunter2"), "10:45: feeds.acme.source.sftp.path begins with ~, which only a shell knows: leave ~/ away, the path is counted from where the login ends"},
-		"no timeout":           {sftp(login + ", timeout: 0"), "10:108: feeds.acme.source.sftp.timeout must be longer than 0"},
-		"no login":             {sftp(server), "10:14: feeds.acme.source.sftp has nothing to log in with: set key_file, password: ${NAME} (and that variable), password_file, or agent: true"},
-		"two passwords":        {sftp(login + ", password_file: pw"), "10:114: feeds.acme.source.sftp has both password and password_file: keep one of them"},
-		"no password file":     {sftp(server + ", password_file: pw"), "10:95: feeds.acme.source.sftp.password_file pw cannot be read (no such file or directory): put the password there or correct the path"},
-		"an unset password":    {sftp(server + ", password: '${IMPORTER_TEST_UNSET}'"), "10:90: feeds.acme.source.sftp.password uses the environment variable IMPORTER_TEST_UNSET, which is not set: set it before you start the importer"},
-		"no key file":          {sftp(server + ", key_file: key"), "10:90: feeds.acme.source.sftp.key_file key cannot be read (no such file or directory): put the private key there or correct the path"},
-		"a passphrase alone":   {sftp(login + ", key_passphrase: hunter2"), "10:14: feeds.acme.source.sftp has a key_passphrase, but no key_file that it opens: name the file with the private key"},
-		"two passphrases":      {sftp(login + ", key_passphrase: hunter2, key_passphrase_file: pp"), "10:145: feeds.acme.source.sftp has both key_passphrase and key_passphrase_file: keep one of them"},
-		"no agent":             {sftp(server + ", agent: true"), "10:87: feeds.acme.source.sftp.agent needs an SSH agent, but SSH_AUTH_SOCK is not set: start the importer where an agent runs, or use key_file"},
-		"another fingerprint":  {sftp(login + ", fingerprint: 'MD5:aa:bb'"), "10:112: feeds.acme.source.sftp.fingerprint must be SHA256: and 43 characters, as ssh-keygen -l -f shows it: ask the vendor for the fingerprint of the server's host key in this form"},
-		"a second fingerprint": {sftp(login + ", fingerprint: ['SHA256:" + strings.Repeat("a", 43) + "', 'SHA256:" + strings.Repeat("a", 43) + "=']"), "10:167: feeds.acme.source.sftp.fingerprint[1] must be SHA256: and 43 characters, as ssh-keygen -l -f shows it: ask the vendor for the fingerprint of the server's host key in this form"},
+		"no host":             {sftp("user: u, path: p, password: hunter2"), "10:14: feeds.acme.source.sftp.host is missing: name the vendor's server, such as sftp.example.com"},
+		"a host with a port":  {sftp("host: 'sftp.example.com:2222', user: u, path: p, password: hunter2"), "10:27: feeds.acme.source.sftp.host must be a server's name or address alone, such as sftp.example.com: what stands before and behind it goes into user, port and path"},
+		"a host with a login": {sftp("host: 'sftp://u:hunter2@sftp.example.com', user: u, path: p, password: hunter2"), "10:27: feeds.acme.source.sftp.host must be a server's name or address alone, such as sftp.example.com: what stands before and behind it goes into user, port and path"},
+		"a port of nothing":   {sftp(login + ", port: 0"), "10:101: feeds.acme.source.sftp.port must be from 1 to 65535, usually 22"},
+		"a port too high":     {sftp(login + ", port: 65536"), "10:101: feeds.acme.source.sftp.port must be from 1 to 65535, usually 22"},
+		"no user":             {sftp("host: h, path: p, password: hunter2"), "10:14: feeds.acme.source.sftp.user is missing: write the login that the vendor gave you"},
+		"no path":             {sftp("host: h, user: u, password: hunter2"), "10:14: feeds.acme.source.sftp.path is missing: name the folder on the server, or . for the one where the login ends"},
+		"a path with a tilde": {sftp("host: h, user: u, path: ~/leads, password: hunter2"), "10:45: feeds.acme.source.sftp.path begins with ~, which only a shell knows: leave ~/ away, the path is counted from where the login ends"},
+		"no timeout":          {sftp(login + ", timeout: 0"), "10:104: feeds.acme.source.sftp.timeout must be longer than 0"},
+		"no login":            {sftp(server), "10:14: feeds.acme.source.sftp has nothing to log in with: set key_file, password: ${NAME} (and that variable), password_file, or agent: true"},
+		"two passwords":       {sftp(login + ", password_file: pw"), "10:110: feeds.acme.source.sftp has both password and password_file: keep one of them"},
+		"no password file":    {sftp(server + ", password_file: pw"), "10:91: feeds.acme.source.sftp.password_file pw cannot be read (no such file or directory): put the password there or correct the path"},
+		"an unset password":   {sftp(server + ", password: '${IMPORTER_TEST_UNSET}'"), "10:86: feeds.acme.source.sftp.password uses the environment variable IMPORTER_TEST_UNSET, which is not set: set it before you start the importer"},
+		"no key file":         {sftp(server + ", key_file: key"), "10:86: feeds.acme.source.sftp.key_file key cannot be read (no such file or directory): put the private key there or correct the path"},
+		"a passphrase alone":  {sftp(login + ", key_passphrase: hunter2"), "10:14: feeds.acme.source.sftp has a key_passphrase, but no key_file that it opens: name the file with the private key"},
+		"two passphrases":     {sftp(login + ", key_passphrase: hunter2, key_passphrase_file: pp"), "10:14: feeds.acme.source.sftp has a key_passphrase, but no key_file that it opens: name the file with the private key\nimporter.yaml:10:141: feeds.acme.source.sftp has both key_passphrase and key_passphrase_file: keep one of them"},
+		"no agent":            {sftp(server + ", agent: true"), "10:83: feeds.acme.source.sftp.agent needs an SSH agent, but SSH_AUTH_SOCK is not set: start the importer where an agent runs, or use key_file"},
+		"another fingerprint": {sftp(login + ", fingerprint: 'MD5:aa:bb'"), "10:108: feeds.acme.source.sftp.fingerprint must be SHA256: and 43 characters, as ssh-keygen -l -f shows it: ask the vendor for the fingerprint of the server's host key in this form"},
+		"a fingerprint that YAML reads otherwise": {sftp(login + ", fingerprint: [SHA256:abc]"), "10:95: feeds.acme.source.sftp.fingerprint[0] must be a single value; put quotes around a text"},
+		"a second fingerprint":                    {sftp(login + ", fingerprint: ['SHA256:" + strings.Repeat("a", 43) + "', 'SHA256:" + strings.Repeat("a", 43) + "=']"), "10:163: feeds.acme.source.sftp.fingerprint[1] must be SHA256: and 43 characters, as ssh-keygen -l -f shows it: ask the vendor for the fingerprint of the server's host key in this form"},
 
 		"no address":             {https("name: leads.csv"), "10:14: feeds.acme.source.https.url is missing: write the file's whole address, such as https://files.example.com/leads.csv"},
 		"no whole address":       {https("url: 'files.example.com/hunter2'"), "10:27: feeds.acme.source.https.url is no web address: write the file's whole address, such as https://files.example.com/leads.csv"},
@@ -90,21 +91,21 @@ func TestEachMistakeInASourceIsExplainedWithItsPlace(t *testing.T) {
 		"another protocol":       {https("url: 'ftp://files.example.com/hunter2'"), "10:27: feeds.acme.source.https.url is no web address: write the file's whole address, such as https://files.example.com/leads.csv"},
 		"an address and login":   {https("url: 'https://u:hunter2@files.example.com/'"), "10:27: feeds.acme.source.https.url holds a user or password: move them to user and password"},
 		"plain http":             {https("url: 'http://files.example.com/hunter2'"), "10:27: feeds.acme.source.https.url is plain http, on which anybody in between can read and change the leads: use https, or set allow_http: true"},
-		"a name with a folder":   {https(page + ", name: a/b.csv"), "10:88: feeds.acme.source.https.name must be a file's name without folders, such as leads.csv"},
-		"no page's timeout":      {https(page + ", timeout: 0s"), "10:91: feeds.acme.source.https.timeout must be longer than 0"},
+		"a name with a folder":   {https(page + ", name: a/b.csv"), "10:84: feeds.acme.source.https.name must be a file's name without folders, such as leads.csv"},
+		"no page's timeout":      {https(page + ", timeout: 0s"), "10:87: feeds.acme.source.https.timeout must be longer than 0"},
 		"token and user":         {https(page + ", token: hunter2, user: u, password: hunter2"), "10:14: feeds.acme.source.https has both a token and a user or password: keep what the vendor gave you"},
-		"two tokens":             {https(page + ", token: hunter2, token_file: t"), "10:110: feeds.acme.source.https has both token and token_file: keep one of them"},
-		"no token file":          {https(page + ", token_file: t"), "10:94: feeds.acme.source.https.token_file t cannot be read (no such file or directory): put the token there or correct the path"},
-		"a token of two lines":   {https(page + `, token: "hunter2\nhunter2"`), "10:89: the token of feeds.acme.source.https has a line break or another character that cannot be sent: correct it"},
-		"a user alone":           {https(page + ", user: u"), "10:88: feeds.acme.source.https.user has a user, but no password: set password: ${NAME} (and that variable), or password_file"},
+		"two tokens":             {https(page + ", token: hunter2, token_file: t"), "10:106: feeds.acme.source.https has both token and token_file: keep one of them"},
+		"no token file":          {https(page + ", token_file: t"), "10:90: feeds.acme.source.https.token_file t cannot be read (no such file or directory): put the token there or correct the path"},
+		"a token of two lines":   {https(page + `, token: "hunter2\nhunter2"`), "10:85: the token of feeds.acme.source.https has a line break or another character that cannot be sent: correct it"},
+		"a user alone":           {https(page + ", user: u"), "10:84: feeds.acme.source.https has a user, but no password: set password: ${NAME} (and that variable), or password_file"},
 		"a password alone":       {https(page + ", password: hunter2"), "10:14: feeds.acme.source.https has a password, but no user: write the login that the vendor gave you"},
-		"a header with a colon":  {https(page + ", headers: {'X-Key:': hunter2}"), `10:92: feeds.acme.source.https.headers names "X-Key:", which can be no header: write its name as the vendor does, such as X-Api-Key`},
-		"a header of two lines":  {https(page + `, headers: {X-Key: "hunter2\r\nhunter2"}`), "10:99: feeds.acme.source.https.headers.X-Key has a line break or another character that cannot be sent: correct it"},
-		"two logins":             {https(page + ", token: hunter2, headers: {authorization: hunter2}"), "10:123: feeds.acme.source.https.headers.authorization would go in the place of the token or user: keep one of them"},
-		"a redirect to a page":   {https(page + ", allow_redirects_to: https://cdn.example.com/"), "10:102: feeds.acme.source.https.allow_redirects_to must be a host such as files.example.com, files.example.com:8443 or *.example.com, without https:// and path"},
-		"a redirect anywhere":    {https(page + ", allow_redirects_to: [a.example.com, '*']"), "10:118: feeds.acme.source.https.allow_redirects_to[1] must be a host such as files.example.com, files.example.com:8443 or *.example.com, without https:// and path"},
-		"a redirect to no port":  {https(page + ", allow_redirects_to: ['a.example.com:']"), "10:103: feeds.acme.source.https.allow_redirects_to[0] must be a host such as files.example.com, files.example.com:8443 or *.example.com, without https:// and path"},
-		"no page's authority":    {https(page + ", ca_file: ca.pem"), "10:91: feeds.acme.source.https.ca_file ca.pem cannot be read (no such file or directory): correct the path"},
+		"a header with a colon":  {https(page + ", headers: {'X-Key:': hunter2}"), `10:98: feeds.acme.source.https.headers names "X-Key:", which can be no header: write its name as the vendor does, such as X-Api-Key`},
+		"a header of two lines":  {https(page + `, headers: {X-Key: "hunter2\r\nhunter2"}`), "10:95: feeds.acme.source.https.headers.X-Key has a line break or another character that cannot be sent: correct it"},
+		"two logins":             {https(page + ", token: hunter2, headers: {authorization: hunter2}"), "10:119: feeds.acme.source.https.headers.authorization would go in the place of the token or user: keep one of them"},
+		"a redirect to a page":   {https(page + ", allow_redirects_to: https://cdn.example.com/"), "10:98: feeds.acme.source.https.allow_redirects_to must be a host such as files.example.com, files.example.com:8443 or *.example.com, without https:// and path"},
+		"a redirect anywhere":    {https(page + ", allow_redirects_to: [a.example.com, '*']"), "10:114: feeds.acme.source.https.allow_redirects_to[1] must be a host such as files.example.com, files.example.com:8443 or *.example.com, without https:// and path"},
+		"a redirect to no port":  {https(page + ", allow_redirects_to: ['a.example.com:']"), "10:99: feeds.acme.source.https.allow_redirects_to[0] must be a host such as files.example.com, files.example.com:8443 or *.example.com, without https:// and path"},
+		"no page's authority":    {https(page + ", ca_file: ca.pem"), "10:87: feeds.acme.source.https.ca_file ca.pem cannot be read (no such file or directory): correct the path"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := complaint(t, tc.text)
@@ -208,7 +209,7 @@ func TestAKeyThatCannotBeUsedIsRefused(t *testing.T) {
 		"no key":           {write(t, "key", "ssh-ed25519 AAAA", 0o600), "''", "the private key cannot be read: it must be an OpenSSH or PEM private key (not the .pub file, and not a .ppk of PuTTY: puttygen exports those)"},
 	} {
 		got := complaint(t, with("source: {sftp: {"+server+", key_file: "+tc.key+", key_passphrase: "+tc.passphrase+"}}"))
-		require.Equal(t, "importer.yaml:10:90: feeds.acme.source.sftp.key_file "+tc.key+": "+tc.want, got, name)
+		require.Equal(t, "importer.yaml:10:86: feeds.acme.source.sftp.key_file "+tc.key+": "+tc.want, got, name)
 	}
 }
 
@@ -246,7 +247,7 @@ func TestASourceNeverShowsItsSecrets(t *testing.T) {
 
 func TestARedactedSourceLoadsAgain(t *testing.T) {
 	t.Parallel()
-	cfg, err := load(t, with("source: {sftp: {"+login+", fingerprint: [SHA256:"+strings.Repeat("a", 43)+"]}, after: rename}"))
+	cfg, err := load(t, with("source: {sftp: {"+login+", fingerprint: ['SHA256:"+strings.Repeat("a", 43)+"']}, after: rename}"))
 	require.NoError(t, err)
 	redacted, err := cfg.Redacted()
 	require.NoError(t, err)

@@ -110,10 +110,10 @@ type matcher struct {
 }
 
 // day is what a pattern's template sees.
-type day struct{ time.Time }
+type day struct{ t time.Time }
 
 // Date writes the day in a layout of package time.
-func (d day) Date(layout string) string { return d.Format(layout) }
+func (d day) Date(layout string) string { return d.t.Format(layout) }
 
 // named is what a marker's template sees.
 type named struct{ Name, Stem string }
