@@ -205,7 +205,7 @@ func makeSecret(path string) error {
 
 // spool is a feed's own: two feeds may have the same file under way.
 func (a *app) spool(feed string) source.Spool {
-	return source.Spool{Dir: filepath.Join(a.cfg.StateDir, "spool", feed)}
+	return source.Spool{Dir: filepath.Join(a.cfg.StateDir, "spool", feed), Quota: int64(a.cfg.Spool.Quota), KeepFree: int64(a.cfg.Spool.KeepFree)}
 }
 
 // feed finds a configured feed.
@@ -284,6 +284,9 @@ func feedOf(name string, f config.Feed, d config.Dialer) importer.Feed {
 		DuplicateDays:  checks.DuplicateDays,
 		Settings:       settingsOf(f, d),
 		OnHeaderChange: f.OnHeader,
+		Expect: importer.Expect{
+			MinRows: f.Expect.MinRows, MaxRows: f.Expect.MaxRows, MinBytes: int64(f.Expect.MinBytes), MaxBytes: int64(f.Expect.MaxBytes),
+		},
 	}
 	if f.Hopper.Add {
 		feed.Hopper = &importer.Hopper{Priority: f.Hopper.Priority, LocalCallTime: f.Hopper.LocalCallTime}

@@ -250,6 +250,9 @@ func (c *checker) check(ctx context.Context, file string, text io.Reader) error 
 			c.seen[key] = true
 		}
 	}
+	if err := c.size(file, kept, feed.Expect); err != nil {
+		return err
+	}
 	if c.rows > 0 && !c.held && !slices.Contains(r.Header(), "import_reason") {
 		c.drops = append(c.drops, importer.Drop{Name: file, Header: r.Header(), Fields: r.Fields()})
 	}
@@ -292,11 +295,25 @@ func (c *checker) header(ctx context.Context, file string, r *dropfile.Reader) e
 	case what == "":
 	case lost && c.feed.OnHeader == "stop":
 		c.held = true
-		fmt.Fprintf(c.errOut, "importer: %s would be held, unless it is imported with --new-header: not all columns are there that were used in the feed's last file (%s): %s\n", file, last.Name, what)
+		fmt.Fprintf(c.errOut, "importer: %s would be held, unless it is imported with --again: not all columns are there that were used in the feed's last file (%s): %s\n", file, last.Name, what)
 	default:
 		fmt.Fprintf(c.errOut, "importer: warning: %s: the columns are others than in the feed's last file (%s): %s\n", file, last.Name, what)
 	}
 	return nil
+}
+
+// size tells that a text is larger or smaller than the feed's are to be.
+func (c *checker) size(file string, text *os.File, expect importer.Expect) error {
+	info, err := text.Stat()
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	why, err := expect.Judge(info.Size(), func(int) (int, error) { return c.rows, nil })
+	if err == nil && why != "" {
+		c.held = true
+		fmt.Fprintf(c.errOut, "importer: %s would be held, unless it is imported with --again: %s\n", file, why)
+	}
+	return err
 }
 
 // lastOf is the drop with which an import would compare a header: one with the
@@ -394,7 +411,7 @@ func (c *checker) report(file string, r *dropfile.Reader) error {
 	if c.rows > 0 {
 		how := ""
 		if c.held {
-			how = " with --new-header, without which the file is held"
+			how = " with --again, without which the file is held"
 		}
 		fmt.Fprintf(c.out, "\nWhat would become of the rows%s; nothing was sent\n", how)
 	}

@@ -83,7 +83,7 @@ func (sh *shell) demo(ctx context.Context, keep bool) (err error) {
 	demo := &shell{in: sh.in, out: sh.out, errOut: sh.errOut, config: filepath.Join(dir, "importer.yaml")}
 	say := func(format string, a ...any) { fmt.Fprintf(sh.out, format+"\n", a...) }
 	say("A simulated VICIdial answers at %s.\nA private PostgreSQL is the ledger.\n", dialer.URL())
-	say("$ importer import %s --feed acme --new-header", strings.Join(baseNames(files), " "))
+	say("$ importer import %s --feed acme --again", strings.Join(baseNames(files), " "))
 	if err := demo.importFiles(ctx, files, "acme", false, true); !needsPerson(err) {
 		return err
 	}

@@ -67,12 +67,5 @@ func (a *app) listDrops(ctx context.Context, f ledger.DropFilter) error {
 	if err != nil {
 		return err
 	}
-	drops := make([]report.DropTaken, len(found))
-	for i, d := range found {
-		drops[i] = report.DropTaken{Drop: d.Drop, Counts: d.Counts}
-		for _, file := range d.Files {
-			drops[i].Files = append(drops[i].Files, report.FileTaken(file))
-		}
-	}
-	return report.Drops(a.out, a.format(), drops)
+	return report.Drops(a.out, a.format(), found)
 }

@@ -20,7 +20,7 @@ import (
 
 func importCommand(sh *shell) *cobra.Command {
 	var feed string
-	var noWait, newHeader bool
+	var noWait, again bool
 	cmd := &cobra.Command{
 		Use:   "import FILE... --feed F",
 		Short: "Import files now (- is standard input)",
@@ -32,16 +32,16 @@ settled, which can take as long as the dialer's quiescence; with --no-wait
 they are left to importer reconcile.`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, files []string) error {
-			return sh.importFiles(cmd.Context(), files, feed, noWait, newHeader)
+			return sh.importFiles(cmd.Context(), files, feed, noWait, again)
 		},
 	}
 	cmd.Flags().StringVarP(&feed, "feed", "f", "", "the feed that the files belong to (required)")
 	cmd.Flags().BoolVar(&noWait, "no-wait", false, "leave rows whose answers were lost to a later importer reconcile")
-	cmd.Flags().BoolVar(&newHeader, "new-header", false, "the files' columns may be others than those of the feed's last file")
+	cmd.Flags().BoolVar(&again, "again", false, "import the files also if they were held: a person has looked at them")
 	return cmd
 }
 
-func (sh *shell) importFiles(ctx context.Context, files []string, name string, noWait, newHeader bool) (err error) {
+func (sh *shell) importFiles(ctx context.Context, files []string, name string, noWait, again bool) (err error) {
 	a, err := sh.load()
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func (sh *shell) importFiles(ctx context.Context, files []string, name string, n
 		return err
 	}
 	return a.carry(name, feed, noWait, func(im *importer.Importer, f importer.Feed) (importer.Summary, error) {
-		im.NewHeader = newHeader
+		im.Again = again
 		return im.Run(ctx, f, "import", drops)
 	})
 }
@@ -105,19 +105,7 @@ func (a *app) spoolFiles(ctx context.Context, name string, feed config.Feed, fil
 	if err != nil {
 		return nil, err
 	}
-	unpack := func(file io.ReaderAt, size int64, name string, put func(string, io.Reader) error) ([]int, error) {
-		s := sorting(&o, dropOptions(feed))
-		err := container.Unpack(file, size, name, o, func(name string, r io.Reader) error {
-			return put(name, s.look(name, r))
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, i := range s.leftOut() {
-			a.sayLeftOut(s.texts[i])
-		}
-		return s.leftOut(), nil
-	}
+	unpack := a.unpack(o, feed)
 	var drops []importer.Incoming
 	for _, file := range files {
 		var spooled []source.Spooled
@@ -134,6 +122,27 @@ func (a *app) spoolFiles(ctx context.Context, name string, feed config.Feed, fil
 		}
 	}
 	return drops, nil
+}
+
+// unpack takes a feed's files apart into drops.
+func (a *app) unpack(o container.Options, feed config.Feed) source.Unpack {
+	return func(file io.ReaderAt, size int64, name string, put func(string, io.Reader) error) ([]int, error) {
+		s := sorting(&o, dropOptions(feed))
+		err := container.Unpack(file, size, name, o, func(name string, r io.Reader) error {
+			return put(name, s.look(name, r))
+		})
+		var packed *container.Error
+		if errors.As(err, &packed) {
+			return nil, &importer.UnreadableError{Err: err}
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range s.leftOut() {
+			a.sayLeftOut(s.texts[i])
+		}
+		return s.leftOut(), nil
+	}
 }
 
 // incoming says how a spooled drop of a feed is read.

@@ -43,7 +43,7 @@ func TestAVendorGetsItsRejectsAndNothingOfOurDialer(t *testing.T) {
 		return dialersim.Fault{Answer: func(a *dialersim.Response) { a.Drop = true }}
 	})
 	for _, args := range [][]string{
-		{"import", "vendor.csv", "good.csv", "--feed", "acme", "--new-header"},
+		{"import", "vendor.csv", "good.csv", "--feed", "acme", "--again"},
 		{"retry", "1", "--outcome", "error"},
 	} {
 		p := s.start(t, args...)

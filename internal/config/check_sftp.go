@@ -2,7 +2,6 @@ package config
 
 import (
 	"net/netip"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -50,9 +49,6 @@ func (c *checker) sftpLogin(path string, s *SFTP) {
 	}
 	if !key && !password && !s.Agent && !c.unread[path+".agent"] {
 		c.bad(path, "%s has nothing to log in with: set key_file, password: ${NAME} (and that variable), password_file, or agent: true", path)
-	}
-	if s.Agent && os.Getenv("SSH_AUTH_SOCK") == "" {
-		c.bad(path+".agent", "%s.agent needs an SSH agent, but SSH_AUTH_SOCK is not set: start the importer where an agent runs, or use key_file", path)
 	}
 }
 

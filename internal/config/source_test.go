@@ -27,7 +27,6 @@ const (
 )
 
 func TestEachMistakeInASourceIsExplainedWithItsPlace(t *testing.T) {
-	t.Setenv("SSH_AUTH_SOCK", "")
 	source := func(keys string) string { return with("source: {" + keys + "}") }
 	sftp := func(keys string) string { return source("sftp: {" + keys + "}") }
 	https := func(keys string) string { return source("https: {" + keys + "}") }
@@ -80,7 +79,6 @@ func TestEachMistakeInASourceIsExplainedWithItsPlace(t *testing.T) {
 		"no key file":         {sftp(server + ", key_file: key"), "10:86: feeds.acme.source.sftp.key_file key cannot be read (no such file or directory): put the private key there or correct the path"},
 		"a passphrase alone":  {sftp(login + ", key_passphrase: hunter2"), "10:14: feeds.acme.source.sftp has a key_passphrase, but no key_file that it opens: name the file with the private key"},
 		"two passphrases":     {sftp(login + ", key_passphrase: hunter2, key_passphrase_file: pp"), "10:14: feeds.acme.source.sftp has a key_passphrase, but no key_file that it opens: name the file with the private key\nimporter.yaml:10:141: feeds.acme.source.sftp has both key_passphrase and key_passphrase_file: keep one of them"},
-		"no agent":            {sftp(server + ", agent: true"), "10:83: feeds.acme.source.sftp.agent needs an SSH agent, but SSH_AUTH_SOCK is not set: start the importer where an agent runs, or use key_file"},
 		"another fingerprint": {sftp(login + ", fingerprint: 'MD5:aa:bb'"), "10:108: feeds.acme.source.sftp.fingerprint must be SHA256: and 43 characters, as ssh-keygen -l -f shows it: ask the vendor for the fingerprint of the server's host key in this form"},
 		"a fingerprint that YAML reads otherwise": {sftp(login + ", fingerprint: [SHA256:abc]"), "10:95: feeds.acme.source.sftp.fingerprint[0] must be a single value; put quotes around a text"},
 		"a second fingerprint":                    {sftp(login + ", fingerprint: ['SHA256:" + strings.Repeat("a", 43) + "', 'SHA256:" + strings.Repeat("a", 43) + "=']"), "10:163: feeds.acme.source.sftp.fingerprint[1] must be SHA256: and 43 characters, as ssh-keygen -l -f shows it: ask the vendor for the fingerprint of the server's host key in this form"},
@@ -116,7 +114,6 @@ func TestEachMistakeInASourceIsExplainedWithItsPlace(t *testing.T) {
 }
 
 func TestASourceIsCompleted(t *testing.T) {
-	t.Setenv("SSH_AUTH_SOCK", "/run/agent")
 	fingerprint := "SHA256:" + strings.Repeat("a", 43)
 	cfg, err := load(t, with("source: {directory: {path: drops, recursive: true}, after: archive, archive: done/acme, rejects: bad}")+`    schedule: '@daily'
     expect: {min_rows: 10, max_bytes: 20MB}

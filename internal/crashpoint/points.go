@@ -8,12 +8,18 @@ type Point string
 
 // The points, in the order of a row's way.
 const (
+	// FilesListed: a feed's place was looked at; nothing is fetched.
+	FilesListed Point = "files-listed"
+	// FileFetched: a file has come from its place; it is not spooled.
+	FileFetched Point = "file-fetched"
 	// SpoolWritten: the file's copy is on disk, but not under its name.
 	SpoolWritten Point = "spool-written"
 	// SpoolNamed: the copy has its name; the ledger has not heard of it.
 	SpoolNamed Point = "spool-named"
 	// DropOpened: the ledger knows the drop; nobody works on it.
 	DropOpened Point = "drop-opened"
+	// FileTaken: the ledger knows which file the drops came in.
+	FileTaken Point = "file-taken"
 	// DropLeased: the drop is leased; none of its rows is recorded.
 	DropLeased Point = "drop-leased"
 	// RowsForgotten: rows recorded under other settings are removed, not committed.
@@ -59,6 +65,10 @@ const (
 	Closed Point = "closed"
 	// Unspooled: the copy is removed; the run has no end yet.
 	Unspooled Point = "unspooled"
+	// FilePutAway: a file is put away at its place; the ledger does not know.
+	FilePutAway Point = "file-put-away"
+	// FileEnded: the ledger knows; the run has no end yet.
+	FileEnded Point = "file-ended"
 	// FinishWritten: the run's end is written, not committed.
 	FinishWritten Point = "finish-written"
 )

@@ -219,6 +219,9 @@ func (d *delivery) record(ctx context.Context) error {
 	if err := d.checkHeader(ctx, reader); err != nil {
 		return err
 	}
+	if err := d.checkSize(ctx); err != nil {
+		return err
+	}
 	// The next batch is read while one is being recorded.
 	batches := make(chan batch)
 	var reading sync.WaitGroup

@@ -23,7 +23,7 @@ func (d *delivery) isReadAlike(reader Reader) error {
 // configuration says otherwise. A header that the feed has had before is known:
 // the files of an archive may differ.
 func (d *delivery) checkHeader(ctx context.Context, reader Reader) error {
-	if d.fed.Recorded > 0 || d.NewHeader {
+	if d.fed.Recorded > 0 || d.released {
 		return nil
 	}
 	var last Drop
@@ -39,8 +39,8 @@ func (d *delivery) checkHeader(ctx context.Context, reader Reader) error {
 	case what == "":
 	case lost && d.run.feed.OnHeaderChange == "stop":
 		return &HoldError{Why: fmt.Sprintf("not all columns are there that were used in the feed's last drop, %d (%s): %s; "+
-			"look with importer check how the columns are read now, and import the file with --new-header if that is right; "+
-			"files of another kind need a feed of their own", last.ID, last.Name, what)}
+			"look with importer check how the columns are read now, and if that is right, write importer release %d; "+
+			"files of another kind need a feed of their own", last.ID, last.Name, what, d.drop.ID)}
 	default:
 		d.Log.Warn("the columns are others than in the feed's last drop", "file", d.drop.Name, "last", last.Name, "change", what)
 	}

@@ -34,6 +34,7 @@ type Feed struct {
 	Hopper        *Hopper
 	// OnHeaderChange is stop or warn, see checkHeader.
 	OnHeaderChange string
+	Expect         Expect
 	// Settings identifies everything that decides how a file becomes leads. A
 	// drop none of whose rows has reached the dialer is recorded afresh when
 	// it has changed, so that a corrected configuration takes effect.
@@ -116,7 +117,7 @@ type Importer struct {
 	Keys      Keyring
 	Limits    Limits
 	NoWait    bool // leave rows whose answers were lost to a later reconcile
-	NewHeader bool // a person has seen that the header has changed
+	Again     bool // drops that were held are imported, since a person has looked at them
 	Watcher   Watcher
 	Log       *slog.Logger
 	// Clock runs on while the machine is suspended. Only differences count.
@@ -144,18 +145,19 @@ func (e *StopError) Unwrap() error { return e.Err }
 // The summary is right even when an error is returned.
 func (im *Importer) Run(ctx context.Context, feed Feed, kind string, drops []Incoming) (Summary, error) {
 	return im.carry(ctx, feed, kind, func(ctx context.Context, r *run) error {
-		var failed error
+		r.released = im.Again
+		var faults error
 		for _, in := range drops {
-			err := r.importDrop(ctx, in)
-			var unreadable *UnreadableError
-			switch {
-			case errors.As(err, &unreadable): // the file's fault alone
-				failed = errors.Join(failed, err)
+			switch err := r.importDrop(ctx, in); {
+			case isFileFault(err):
+				faults = errors.Join(faults, err)
 			case err != nil:
-				return errors.Join(failed, err)
+				return errors.Join(faults, err)
 			}
 		}
-		return errors.Join(failed, r.resume(ctx))
+		r.released = false
+		more, err := r.resume(ctx)
+		return errors.Join(faults, more, err)
 	})
 }
 
@@ -164,7 +166,7 @@ func (im *Importer) Run(ctx context.Context, feed Feed, kind string, drops []Inc
 func (im *Importer) Reconcile(ctx context.Context, feed Feed) (Summary, error) {
 	return im.carry(ctx, feed, "reconcile", func(ctx context.Context, r *run) error {
 		r.onlyLost = true
-		return r.resume(ctx)
+		return errors.Join(r.resume(ctx))
 	})
 }
 
@@ -176,6 +178,7 @@ type run struct {
 	holder   int64
 	line     *line
 	onlyLost bool
+	released bool // a person has looked at the drops: none is held
 	resend   bool // rows that cannot be proven absent are sent again, a person has said so
 	summary  Summary
 }
@@ -233,11 +236,18 @@ func (r *run) importDrop(ctx context.Context, in Incoming) error {
 	return r.work(ctx, d, &in)
 }
 
+// isFileFault tells an error that is one file's: it is no reason not to go on
+// with the others.
+func isFileFault(err error) bool {
+	var unreadable *UnreadableError
+	return errors.As(err, &unreadable) || errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrUnavailable)
+}
+
 // resume takes up the feed's unfinished drops, until there are none but those
 // that this run could not finish: a drop may reopen another, whose duplicates
-// inherit the claims that it releases.
-func (r *run) resume(ctx context.Context) error {
-	var failed error // files' faults, which keep no other drop back
+// inherit the claims that it releases. The first error is about files, the
+// second ends the run.
+func (r *run) resume(ctx context.Context) (faults, err error) {
 	for {
 		var drops []Drop
 		err := r.patiently(ctx, func(ctx context.Context) (err error) {
@@ -245,7 +255,7 @@ func (r *run) resume(ctx context.Context) error {
 			return err
 		})
 		if err != nil {
-			return errors.Join(failed, err)
+			return faults, err
 		}
 		worked := false
 		for _, d := range drops {
@@ -254,16 +264,15 @@ func (r *run) resume(ctx context.Context) error {
 			}
 			did, err := r.resumeDrop(ctx, d)
 			worked = worked || did
-			var unreadable *UnreadableError
 			switch {
-			case errors.As(err, &unreadable):
-				failed = errors.Join(failed, err)
+			case isFileFault(err):
+				faults = errors.Join(faults, err)
 			case err != nil:
-				return errors.Join(failed, err)
+				return faults, err
 			}
 		}
 		if !worked {
-			return failed
+			return faults, nil
 		}
 	}
 }
@@ -305,6 +314,10 @@ func (r *run) work(ctx context.Context, d Drop, in *Incoming) error {
 		return errors.Join(err, r.leaveLease(ctx, d, d.State, d.Why))
 	}
 	already := d.State == DropDone
+	if already && slices.ContainsFunc(r.summary.Drops, func(s DropSummary) bool { return s.Drop.ID == d.ID }) {
+		r.Log.Warn("a file has the same content as another one of this run", "file", in.Drop.Name, "drop", d.ID)
+		return errors.Join(r.DropDone(ctx, d), r.leaveLease(ctx, d, DropDone, ""))
+	}
 	err := r.patiently(ctx, func(ctx context.Context) error {
 		return r.Ledger.JoinDrop(ctx, r.id, d, already)
 	})

@@ -66,7 +66,10 @@ type Drops interface {
 // Files remembers what was taken from feeds' sources.
 type Files interface {
 	// Taken tells which of the files that lie at a feed's place now were taken
-	// from there, and when.
+	// from there, and when. A file of which a drop is not recorded to its end,
+	// though nobody works on it, is to be taken once more: its copy may be lost.
+	// So is one of which the place tells neither time nor version: what is in it
+	// is known when its hash is.
 	Taken(ctx context.Context, feed, place string, files []File) (map[File]time.Time, error)
 	// TakeFile records that a file was taken, and its drops.
 	TakeFile(ctx context.Context, feed, place string, f File, drops []int64) error

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"importer/internal/crashpoint"
 )
 
 // File is a file as its place lists it: when any of this is another, so is the
@@ -24,9 +26,15 @@ type TakenFile struct {
 	Failed bool // a drop of it could not be read
 }
 
-// ErrNotYet is wrapped by a source's error for a file that is not complete or
-// was replaced meanwhile: a later run takes it.
-var ErrNotYet = errors.New("not complete yet")
+// Errors of a source that are about one file alone: the others can be taken.
+var (
+	// ErrNotYet is for a file that is not complete or was replaced meanwhile: a
+	// later run takes it.
+	ErrNotYet = errors.New("not complete yet")
+	// ErrRefused is for a file that cannot be taken until a person has changed
+	// something at its place.
+	ErrRefused = errors.New("cannot be taken")
+)
 
 // Source is where a feed's files come from.
 type Source interface {
@@ -44,96 +52,163 @@ type Source interface {
 }
 
 // Pull takes a feed's new files, one after the other, imports them, and puts
-// them away when all of their rows have an outcome.
+// them away when all of their rows have an outcome. Then it brings in what
+// earlier runs of the feed left unfinished, also when the place is out of reach.
 func (im *Importer) Pull(ctx context.Context, feed Feed, src Source) (Summary, error) {
 	return im.carry(ctx, feed, "run", func(ctx context.Context, r *run) error {
-		files, err := src.Look(ctx, func(listed []File) (taken map[File]time.Time, err error) {
-			err = r.patiently(ctx, func(ctx context.Context) error {
-				taken, err = r.Ledger.Taken(ctx, feed.Name, src.Place(), listed)
-				return err
-			})
-			return taken, err
-		})
+		p := pull{r, src}
+		// What is the files' or the place's fault keeps no other drop back.
+		faults, err := p.files(ctx)
 		if err != nil {
-			return errors.Join(err, r.resume(ctx))
+			return errors.Join(faults, err)
 		}
-		var failed error
-		for _, f := range files {
-			err := r.take(ctx, src, f)
-			var unreadable *UnreadableError
-			switch {
-			case errors.Is(err, ErrNotYet):
-				r.Log.Warn("a file is left for the next run", "file", f.Path, "err", err)
-			case errors.As(err, &unreadable):
-				failed = errors.Join(failed, err)
-			case err != nil:
-				return errors.Join(failed, err)
-			}
+		more, err := r.resume(ctx)
+		if err == nil {
+			err = p.putAway(ctx)
 		}
-		return errors.Join(failed, r.resume(ctx), r.putAway(ctx, src))
+		return errors.Join(faults, more, err)
 	})
 }
 
-// take imports one file.
-func (r *run) take(ctx context.Context, src Source, f File) error {
-	drops, err := src.Take(ctx, f)
-	if err != nil {
-		return err
+// pull is a run that takes files from a source.
+type pull struct {
+	*run
+	src Source
+}
+
+// files takes and imports the new files. The first error is about files or the
+// place, the second ends the run.
+func (p pull) files(ctx context.Context) (faults, err error) {
+	var lost error // the ledger's error, which is no fault of the place
+	files, err := p.src.Look(ctx, func(listed []File) (map[File]time.Time, error) {
+		taken, err := p.taken(ctx, listed)
+		lost = err
+		return taken, err
+	})
+	if lost != nil || ctx.Err() != nil {
+		return nil, err
 	}
+	if err != nil {
+		return err, nil
+	}
+	crashpoint.Reach(crashpoint.FilesListed)
+	for _, f := range files {
+		// Another importer may have been faster.
+		if taken, err := p.taken(ctx, []File{f}); err != nil || len(taken) > 0 {
+			if err != nil {
+				return faults, err
+			}
+			continue
+		}
+		drops, err := p.src.Take(ctx, f)
+		switch {
+		case ctx.Err() != nil:
+			return faults, errors.Join(err, context.Cause(ctx))
+		case errors.Is(err, ErrNotYet):
+			p.Log.Warn("a file is left for the next run", "file", f.Path, "err", err)
+			continue
+		case errors.Is(err, ErrRefused):
+			faults = errors.Join(faults, err)
+			continue
+		case err != nil: // the next file would fare no better
+			return errors.Join(faults, err), nil
+		}
+		fault, err := p.importFile(ctx, f, drops)
+		faults = errors.Join(faults, fault)
+		if err != nil {
+			return faults, err
+		}
+	}
+	return faults, nil
+}
+
+func (p pull) taken(ctx context.Context, listed []File) (taken map[File]time.Time, err error) {
+	err = p.patiently(ctx, func(ctx context.Context) error {
+		taken, err = p.Ledger.Taken(ctx, p.feed.Name, p.src.Place(), listed)
+		return err
+	})
+	return taken, err
+}
+
+// importFile imports a file's drops and puts the file away.
+func (p pull) importFile(ctx context.Context, f File, drops []Incoming) (fault, err error) {
 	ids := make([]int64, len(drops))
 	for i, in := range drops {
-		err := r.patiently(ctx, func(ctx context.Context) error {
-			d, err := r.Ledger.OpenDrop(ctx, in.Drop)
+		err := p.patiently(ctx, func(ctx context.Context) error {
+			d, err := p.Ledger.OpenDrop(ctx, in.Drop)
 			ids[i] = d.ID
 			return err
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
 	// From here on the ledger knows what lies in the spool, and that the file
 	// need not be fetched again.
-	err = r.patiently(ctx, func(ctx context.Context) error {
-		return r.Ledger.TakeFile(ctx, r.feed.Name, src.Place(), f, ids)
+	err = p.patiently(ctx, func(ctx context.Context) error {
+		return p.Ledger.TakeFile(ctx, p.feed.Name, p.src.Place(), f, ids)
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var failed error
+	crashpoint.Reach(crashpoint.FileTaken)
+	p.summary.Files++
 	for _, in := range drops {
-		err := r.importDrop(ctx, in)
-		var unreadable *UnreadableError
-		switch {
-		case errors.As(err, &unreadable):
-			failed = errors.Join(failed, fmt.Errorf("%s: %w", f.Path, err))
+		switch err := p.importDrop(ctx, in); {
+		case isFileFault(err):
+			fault = errors.Join(fault, err)
 		case err != nil:
-			return errors.Join(failed, err)
+			return fault, err
 		}
 	}
-	return errors.Join(failed, r.putAway(ctx, src))
+	return fault, p.putAway(ctx)
 }
 
 // putAway puts the files away whose drops have ended, those of earlier runs too.
-func (r *run) putAway(ctx context.Context, src Source) error {
+func (p pull) putAway(ctx context.Context) error {
 	var ended []TakenFile
-	err := r.patiently(ctx, func(ctx context.Context) (err error) {
-		ended, err = r.Ledger.Ended(ctx, r.feed.Name, src.Place())
+	err := p.patiently(ctx, func(ctx context.Context) (err error) {
+		ended, err = p.Ledger.Ended(ctx, p.feed.Name, p.src.Place())
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	for _, f := range ended {
-		gone, err := src.PutAway(ctx, f)
+		gone, err := p.src.PutAway(ctx, f)
+		if ctx.Err() != nil {
+			return errors.Join(err, context.Cause(ctx))
+		}
 		if err != nil {
 			// The import stands; the next run tries again.
-			r.Log.Warn("a file could not be put away, the next run tries again", "file", f.File.Path, "err", err)
+			p.Log.Warn("a file could not be put away, the next run tries again", "file", f.File.Path, "err", err)
 			continue
 		}
-		err = r.patiently(ctx, func(ctx context.Context) error { return r.Ledger.EndFile(ctx, f.ID, gone) })
+		crashpoint.Reach(crashpoint.FilePutAway)
+		err = p.patiently(ctx, func(ctx context.Context) error { return p.Ledger.EndFile(ctx, f.ID, gone) })
 		if err != nil {
 			return err
 		}
+		crashpoint.Reach(crashpoint.FileEnded)
 	}
 	return nil
+}
+
+// Release imports a drop that was held: a person has looked at it.
+func (im *Importer) Release(ctx context.Context, feed Feed, drop int64) (Summary, error) {
+	return im.carry(ctx, feed, "release", func(ctx context.Context, r *run) error {
+		d, err := r.lease(ctx, drop)
+		if err != nil {
+			return err
+		}
+		if d.State != DropHeld {
+			return errors.Join(fmt.Errorf("drop %d (%s) is %s, not held: nothing was done", d.ID, d.Name, d.State), r.leaveLease(ctx, d, d.State, d.Why))
+		}
+		in, err := r.Reopen(d)
+		if err != nil {
+			return errors.Join(err, r.leaveLease(ctx, d, d.State, d.Why))
+		}
+		r.released = true
+		return r.work(ctx, d, &in)
+	})
 }

@@ -26,11 +26,10 @@ func (im *Importer) Retry(ctx context.Context, feed Feed, drops []int64, outcome
 		var failed error // files' faults, which keep no other drop back
 		for _, id := range drops {
 			err := r.retryDrop(ctx, id, from)
-			var unreadable *UnreadableError
-			if err != nil && !errors.As(err, &unreadable) {
-				return errors.Join(failed, err)
-			}
 			failed = errors.Join(failed, err)
+			if err != nil && !isFileFault(err) {
+				return failed
+			}
 		}
 		return failed
 	})

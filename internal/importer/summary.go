@@ -47,6 +47,7 @@ type Summary struct {
 	Run     int64
 	Feed    string
 	Drops   []DropSummary
+	Files   int // that were taken from the feed's source
 	Calls   int // add_lead calls made by this run
 	Seconds float64
 	// Alarms are things that a person must hear of: two leads with our token,
@@ -163,4 +164,21 @@ type Changed struct {
 	Field string `json:"field"`
 	Why   string `json:"why"`
 	Rows  int    `json:"rows"`
+}
+
+// DropInfo is what the ledger says of a drop afterwards.
+type DropInfo struct {
+	Drop   Drop
+	Counts Counts
+	Files  []FileInfo // that it came in, in the order in which they were taken; none for an imported file
+}
+
+// FileInfo is what the ledger says of a file that was taken from a source.
+type FileInfo struct {
+	ID    int64     `json:"-"`
+	Place string    `json:"place"`
+	Path  string    `json:"path"` // at its place
+	Taken time.Time `json:"taken"`
+	Ended time.Time `json:"ended,omitzero"` // when nothing was left to be done with it at its place
+	Gone  bool      `json:"gone"`           // it is not there any more
 }

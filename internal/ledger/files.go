@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,7 +17,10 @@ func (l *Ledger) Taken(ctx context.Context, feed, place string, files []importer
 		JOIN unnest($3::text[], $4::bigint[], $5::timestamptz[], $6::text[]) WITH ORDINALITY AS listed (path, size, modified, version, n)
 			ON files.path = listed.path AND files.size = listed.size AND files.version = listed.version
 				AND files.modified IS NOT DISTINCT FROM listed.modified
-		WHERE feed = $1 AND place = $2 AND NOT gone`
+		WHERE feed = $1 AND place = $2 AND NOT gone AND (files.modified IS NOT NULL OR files.version <> '') AND NOT EXISTS (
+			SELECT FROM file_drops JOIN drops ON drop_id = drops.id
+			WHERE file_id = files.id AND state IN ('spooled', 'importing') AND NOT complete
+				AND coalesce(leased_until < clock_timestamp(), true))`
 	paths, sizes, versions := make([]string, len(files)), make([]int64, len(files)), make([]string, len(files))
 	modified := make([]*time.Time, len(files))
 	for i, f := range files {
@@ -39,6 +43,23 @@ func (l *Ledger) Taken(ctx context.Context, feed, place string, files []importer
 	return taken, err
 }
 
+// LastTaken is the file that was last taken from a feed's place, the zero File
+// when there is none.
+func (l *Ledger) LastTaken(ctx context.Context, feed, place string) (last importer.File, err error) {
+	const query = `
+		SELECT path, size, coalesce(modified, '0001-01-01 00:00:00Z'), version
+		FROM files WHERE feed = $1 AND place = $2 ORDER BY taken DESC, id DESC LIMIT 1`
+	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		last = importer.File{}
+		err := tx.QueryRow(ctx, query, feed, place).Scan(&last.Path, &last.Size, &last.Modified, &last.Version)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return last, err
+}
+
 // told is a time as it is stored: NULL when it is not known.
 func told(t time.Time) *time.Time {
 	if t.IsZero() {
@@ -52,7 +73,7 @@ func (l *Ledger) TakeFile(ctx context.Context, feed, place string, f importer.Fi
 	const (
 		take = `
 			INSERT INTO files (feed, place, path, size, modified, version) VALUES ($1, $2, $3, $4, $5, $6)
-			ON CONFLICT (feed, place, path, size, modified, version) DO UPDATE SET ended = NULL, gone = false
+			ON CONFLICT (feed, place, path, size, modified, version) DO UPDATE SET taken = now(), ended = NULL, gone = false
 			RETURNING id`
 		link = `INSERT INTO file_drops (file_id, drop_id) SELECT $1, unnest($2::bigint[]) ON CONFLICT DO NOTHING`
 	)

@@ -22,24 +22,8 @@ type DropFilter struct {
 	Limit int
 }
 
-// DropTaken is a drop with its rows as they stand now.
-type DropTaken struct {
-	Drop   importer.Drop
-	Counts importer.Counts
-	Files  []FileTaken // that it came from, in the order in which they were taken; none for an imported file
-}
-
-// FileTaken is a file that was taken from a feed's source.
-type FileTaken struct {
-	Place string
-	Path  string // at its place
-	Taken time.Time
-	Ended time.Time // when nothing was left to be done with it at its place; zero until then
-	Gone  bool      // it is not there any more
-}
-
 // ListDrops returns the chosen drops, newest first.
-func (l *Ledger) ListDrops(ctx context.Context, f DropFilter) (drops []DropTaken, err error) {
+func (l *Ledger) ListDrops(ctx context.Context, f DropFilter) (drops []importer.DropInfo, err error) {
 	const query = `
 		SELECT ` + dropColumns + ` FROM drops
 		WHERE ($1 = 0 OR id = $1) AND ($2 = '' OR feed = $2) AND ($3 = '' OR state = $3) AND first_seen >= $4
@@ -49,7 +33,7 @@ func (l *Ledger) ListDrops(ctx context.Context, f DropFilter) (drops []DropTaken
 		if err != nil {
 			return err
 		}
-		drops, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (d DropTaken, err error) {
+		drops, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (d importer.DropInfo, err error) {
 			d.Drop, err = scanDrop(row)
 			return d, err
 		})
@@ -70,11 +54,11 @@ func (l *Ledger) ListDrops(ctx context.Context, f DropFilter) (drops []DropTaken
 }
 
 // takenFrom gives drops the files that they came from.
-func takenFrom(ctx context.Context, tx pgx.Tx, drops []DropTaken) error {
+func takenFrom(ctx context.Context, tx pgx.Tx, drops []importer.DropInfo) error {
 	const query = `
-		SELECT drop_id, place, path, taken, coalesce(ended, '0001-01-01 00:00:00Z'), gone
+		SELECT drop_id, id, place, path, taken, coalesce(ended, '0001-01-01 00:00:00Z'), gone
 		FROM files JOIN file_drops ON file_id = id WHERE drop_id = ANY ($1) ORDER BY id`
-	ids, at := make([]int64, len(drops)), map[int64]*DropTaken{}
+	ids, at := make([]int64, len(drops)), map[int64]*importer.DropInfo{}
 	for i := range drops {
 		ids[i] = drops[i].Drop.ID
 		at[ids[i]] = &drops[i]
@@ -84,8 +68,8 @@ func takenFrom(ctx context.Context, tx pgx.Tx, drops []DropTaken) error {
 		return err
 	}
 	var drop int64
-	var f FileTaken
-	_, err = pgx.ForEachRow(rows, []any{&drop, &f.Place, &f.Path, &f.Taken, &f.Ended, &f.Gone}, func() error {
+	var f importer.FileInfo
+	_, err = pgx.ForEachRow(rows, []any{&drop, &f.ID, &f.Place, &f.Path, &f.Taken, &f.Ended, &f.Gone}, func() error {
 		at[drop].Files = append(at[drop].Files, f)
 		return nil
 	})

@@ -8,46 +8,30 @@ import (
 	"importer/internal/importer"
 )
 
-// DropTaken is a drop with its rows as they stand now.
-type DropTaken struct {
-	Drop   importer.Drop
-	Counts importer.Counts
-	Files  []FileTaken // that it came from; none for an imported file
-}
-
-// FileTaken is a file that was taken from a feed's source.
-type FileTaken struct {
-	Place string    `json:"place"`
-	Path  string    `json:"path"`
-	Taken time.Time `json:"taken"`
-	Ended time.Time `json:"ended,omitzero"` // when nothing was left to be done with it at its place
-	Gone  bool      `json:"gone"`           // it is not there any more
-}
-
 // dropLine is one drop in a list of drops.
 type dropLine struct {
-	Drop      int64              `json:"drop"`
-	Feed      string             `json:"feed"`
-	Name      string             `json:"name"`
-	TakenFrom []FileTaken        `json:"taken_from"`
-	FirstSeen time.Time          `json:"first_seen"`
-	Bytes     int64              `json:"bytes"`
-	SHA256    string             `json:"sha256"`
-	State     importer.DropState `json:"state"`
-	Rows      int                `json:"rows"`
-	Success   int                `json:"success"`
-	Error     int                `json:"error"`
-	Duplicate int                `json:"duplicate"`
-	Invalid   int                `json:"invalid"`
-	Review    int                `json:"review"`
-	Pending   int                `json:"pending"`
-	Why       string             `json:"why,omitempty"`
+	Drop      int64               `json:"drop"`
+	Feed      string              `json:"feed"`
+	Name      string              `json:"name"`
+	TakenFrom []importer.FileInfo `json:"taken_from"`
+	FirstSeen time.Time           `json:"first_seen"`
+	Bytes     int64               `json:"bytes"`
+	SHA256    string              `json:"sha256"`
+	State     importer.DropState  `json:"state"`
+	Rows      int                 `json:"rows"`
+	Success   int                 `json:"success"`
+	Error     int                 `json:"error"`
+	Duplicate int                 `json:"duplicate"`
+	Invalid   int                 `json:"invalid"`
+	Review    int                 `json:"review"`
+	Pending   int                 `json:"pending"`
+	Why       string              `json:"why,omitempty"`
 }
 
-func lineOf(d DropTaken) dropLine {
+func lineOf(d importer.DropInfo) dropLine {
 	c := d.Counts
 	l := dropLine{
-		Drop: d.Drop.ID, Feed: d.Drop.Feed, Name: d.Drop.Name, TakenFrom: []FileTaken{}, FirstSeen: d.Drop.FirstSeen.UTC(),
+		Drop: d.Drop.ID, Feed: d.Drop.Feed, Name: d.Drop.Name, TakenFrom: []importer.FileInfo{}, FirstSeen: d.Drop.FirstSeen.UTC(),
 		Bytes: d.Drop.Bytes, SHA256: d.Drop.Hash(), State: d.Drop.State,
 		Rows: c.Rows(), Success: c.Outcome(importer.OutcomeSuccess), Error: c.Outcome(importer.OutcomeError),
 		Duplicate: c.Outcome(importer.OutcomeDuplicate), Invalid: c.Outcome(importer.OutcomeInvalid),
@@ -61,7 +45,7 @@ func lineOf(d DropTaken) dropLine {
 }
 
 // Drops writes a list of drops, and below the table why some were not imported.
-func Drops(w io.Writer, f Format, drops []DropTaken) error {
+func Drops(w io.Writer, f Format, drops []importer.DropInfo) error {
 	lines := make([]dropLine, len(drops))
 	for i, d := range drops {
 		lines[i] = lineOf(d)
@@ -92,7 +76,7 @@ func Drops(w io.Writer, f Format, drops []DropTaken) error {
 }
 
 // whence tells in a few words where a drop was taken from first.
-func whence(files []FileTaken) string {
+func whence(files []importer.FileInfo) string {
 	if len(files) == 0 {
 		return ""
 	}

@@ -15,13 +15,13 @@ import (
 func TestADropTellsWhereItWasTakenFrom(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)
-	d := report.DropTaken{
+	d := importer.DropInfo{
 		Drop: importer.Drop{
 			ID: 7, Feed: "acme", Name: "monday.zip/\x1b[2Jeast.csv", SHA256: [32]byte{0xab, 0xcd}, Bytes: 1234,
 			State: importer.DropDone, FirstSeen: at,
 		},
 		Counts: importer.Counts{{State: importer.Succeeded, Reason: "added"}: 3, {State: importer.Failed, Reason: "attempts_exhausted"}: 1},
-		Files: []report.FileTaken{
+		Files: []importer.FileInfo{
 			{Place: "sftp://vendor.example.com/out", Path: "monday.zip", Taken: at, Ended: at.Add(time.Minute), Gone: true},
 			{Place: "sftp://vendor.example.com/out", Path: "again.zip", Taken: at.Add(time.Hour)},
 		},
@@ -41,7 +41,7 @@ func TestADropTellsWhereItWasTakenFrom(t *testing.T) {
 	require.JSONEq(t, `[]`, written(t, report.JSON))
 }
 
-func written(t *testing.T, f report.Format, drops ...report.DropTaken) string {
+func written(t *testing.T, f report.Format, drops ...importer.DropInfo) string {
 	t.Helper()
 	var out bytes.Buffer
 	require.NoError(t, report.Drops(&out, f, drops))

@@ -47,6 +47,7 @@ type object struct {
 	Rows     int                      `json:"rows"`
 	Outcomes map[importer.Outcome]int `json:"outcomes"`
 	Pending  int                      `json:"pending"`
+	Files    int                      `json:"files,omitempty"` // taken from the feed's source
 	Calls    int                      `json:"calls"`
 	Seconds  float64                  `json:"seconds"`
 	Reasons  map[string]int           `json:"reasons"` // "OUTCOME reason": rows
@@ -118,7 +119,7 @@ func runObject(s importer.Summary) object {
 	c := s.Counts()
 	o := object{
 		Run: s.Run, Feed: s.Feed, Rows: c.Rows(), Outcomes: outcomes(c), Pending: c.Outcome(importer.OutcomePending),
-		Calls: s.Calls, Seconds: s.Seconds, Reasons: map[string]int{}, Alarms: s.Alarms, Drops: []dropObject{},
+		Files: s.Files, Calls: s.Calls, Seconds: s.Seconds, Reasons: map[string]int{}, Alarms: s.Alarms, Drops: []dropObject{},
 	}
 	if s.Why != "" {
 		o.Stopped = &stopped{Reason: s.Stopped, Why: s.Why}

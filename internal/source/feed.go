@@ -1,7 +1,6 @@
 package source
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -14,6 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sethvargo/go-retry"
+
+	"importer/internal/crashpoint"
 	"importer/internal/importer"
 )
 
@@ -36,20 +38,19 @@ type Feed struct {
 	Name     string // of the place, the same in each run
 	Choice   Choice
 	Settle   time.Duration // between the two looks in which a file must be the same
-	Days     []time.Time   // that the choice's date may stand for; none: today
-	Spool    Spool
-	Unpack   Unpack // returns *importer.UnreadableError for a file that cannot be unpacked
+	Spool    Spool         // entered by the caller
+	Unpack   Unpack        // returns *importer.UnreadableError for a file that cannot be unpacked
 	Incoming func(Spooled) importer.Incoming
 	After    After
 	Archive  string // folder at the place
-	Failed   string // folder at the place for files that cannot be read; empty: as After says
+	Failed   string // folder at the place for files that cannot be read; empty: they stay
 	// Rejects is the folder at the place that rejects are written to; empty: they
 	// are not. WriteRejects writes those of some drops, if there are any.
 	Rejects      string
 	WriteRejects func(ctx context.Context, drops []int64, to io.Writer) (some bool, err error)
 	Now          func() time.Time
 
-	listed map[importer.File]File // what the last Look chose
+	listed map[importer.File]File // what the last Look saw
 }
 
 var _ importer.Source = (*Feed)(nil)
@@ -57,30 +58,32 @@ var _ importer.Source = (*Feed)(nil)
 // Place implements importer.Source.
 func (f *Feed) Place() string { return f.Name }
 
-// Judge lists the place and says what becomes of each file.
+// Judge lists the place, once, and says what becomes of each file.
 func (f *Feed) Judge(ctx context.Context, taken func([]importer.File) (map[importer.File]time.Time, error)) ([]Verdict, error) {
-	files, err := f.At.List(ctx)
+	var files []File
+	err := f.patiently(ctx, func(ctx context.Context) (err error) {
+		files, err = f.At.List(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	asked := make([]importer.File, len(files))
+	f.listed = make(map[importer.File]File, len(files))
 	for i, file := range files {
 		asked[i] = file.known()
+		f.listed[asked[i]] = file
 	}
 	before, err := taken(asked)
 	if err != nil {
 		return nil, err
-	}
-	days := f.Days
-	if len(days) == 0 {
-		days = []time.Time{f.Now()}
 	}
 	choice := f.Choice
 	choice.Ours = f.isOurs
 	return choice.Choose(files, func(file File) (time.Time, bool) {
 		at, ok := before[file.known()]
 		return at, ok
-	}, days, f.Now())
+	}, []time.Time{f.Now()}, f.Now())
 }
 
 // isOurs tells the files that were put away.
@@ -96,14 +99,12 @@ func (f *Feed) isOurs(name string) bool {
 	return false
 }
 
-// known is what the ledger knows a file by.
+// known is what the ledger knows a file by: text, and times in microseconds.
 func (f File) known() importer.File {
-	return importer.File{Path: f.Path, Size: f.Size, Modified: f.Modified.Round(time.Microsecond), Version: f.Version}
-}
-
-// fileOf is a file as its place may still have it.
-func fileOf(f importer.File) File {
-	return File{Path: f.Path, Size: f.Size, Modified: f.Modified, Version: f.Version}
+	return importer.File{
+		Path: strings.ToValidUTF8(f.Path, "\uFFFD"), Size: f.Size,
+		Modified: f.Modified.Round(time.Microsecond).UTC(), Version: strings.ToValidUTF8(f.Version, "\uFFFD"),
+	}
 }
 
 // Look implements importer.Source.
@@ -112,12 +113,10 @@ func (f *Feed) Look(ctx context.Context, taken func([]importer.File) (map[import
 	if err != nil {
 		return nil, err
 	}
-	f.listed = map[importer.File]File{}
 	var files []importer.File
 	for _, v := range verdicts {
 		if v.Take {
 			files = append(files, v.File.known())
-			f.listed[v.File.known()] = v.File
 		}
 	}
 	if _, growing := f.At.(Keeper); growing && len(files) > 0 {
@@ -128,31 +127,47 @@ func (f *Feed) Look(ctx context.Context, taken func([]importer.File) (map[import
 }
 
 // Take implements importer.Source.
-func (f *Feed) Take(ctx context.Context, file importer.File) ([]importer.Incoming, error) {
-	name := path.Base(file.Path)
-	tmp, err := f.Spool.create(name)
+func (f *Feed) Take(ctx context.Context, known importer.File) ([]importer.Incoming, error) {
+	file := f.listed[known]
+	// Its copy and its drops are there side by side for a moment.
+	if _, err := f.Spool.admit(known.Path, 2*file.Size); err != nil {
+		return nil, err
+	}
+	tmp, err := f.Spool.create(known.Path)
 	if err != nil {
 		return nil, err
 	}
-	drops, err := f.take(ctx, f.listed[file], name, tmp)
+	drops, err := f.take(ctx, file, known.Path, tmp)
 	return drops, errors.Join(err, tmp.Close(), os.Remove(tmp.Name()))
 }
 
 func (f *Feed) take(ctx context.Context, file File, name string, tmp *os.File) ([]importer.Incoming, error) {
-	err := f.At.Fetch(ctx, file, tmp)
+	err := f.patiently(ctx, func(ctx context.Context) error {
+		if err := errors.Join(tmp.Truncate(0), rewind(tmp)); err != nil {
+			return f.Spool.failed(name, err)
+		}
+		return f.At.Fetch(ctx, file, tmp)
+	})
+	var place *Error
 	switch {
 	case errors.Is(err, ErrChanged), errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: %w", importer.ErrNotYet, err)
+	case isFull(err):
+		return nil, f.Spool.failed(name, err)
+	case errors.As(err, &place) && (errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrInvalid)):
+		return nil, fmt.Errorf("%w: %w", importer.ErrRefused, err)
 	case err != nil:
 		return nil, err
 	}
+	crashpoint.Reach(crashpoint.FileFetched)
 	info, err := tmp.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("looking at the copy of %s: %w", name, err)
 	}
 	spooled, err := f.Spool.put(ctx, tmp, info.Size(), name, f.Unpack, func() error { return nil })
 	var unreadable *importer.UnreadableError
-	if errors.As(err, &unreadable) {
+	switch {
+	case errors.As(err, &unreadable):
 		whole, err := f.whole(ctx, tmp, name)
 		if err != nil {
 			return nil, err
@@ -160,8 +175,7 @@ func (f *Feed) take(ctx context.Context, file File, name string, tmp *os.File) (
 		in := f.Incoming(whole)
 		in.Open = func() (importer.Reader, error) { return nil, unreadable }
 		return []importer.Incoming{in}, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
 	drops := make([]importer.Incoming, len(spooled))
@@ -169,6 +183,11 @@ func (f *Feed) take(ctx context.Context, file File, name string, tmp *os.File) (
 		drops[i] = f.Incoming(s)
 	}
 	return drops, nil
+}
+
+func rewind(f *os.File) error {
+	_, err := f.Seek(0, io.SeekStart)
+	return err
 }
 
 // whole is a file that holds no drops as a drop that cannot be read.
@@ -182,61 +201,106 @@ func (f *Feed) whole(ctx context.Context, tmp *os.File, name string) (Spooled, e
 }
 
 // PutAway implements importer.Source.
-func (f *Feed) PutAway(ctx context.Context, file importer.TakenFile) (gone bool, err error) {
+func (f *Feed) PutAway(ctx context.Context, taken importer.TakenFile) (gone bool, err error) {
 	keeper, ok := f.At.(Keeper)
 	if !ok {
 		return false, nil
 	}
 	if f.Rejects != "" {
-		if err := f.writeRejects(ctx, keeper, file); err != nil {
+		if err := f.writeRejects(ctx, keeper, taken); err != nil {
 			return false, err
 		}
 	}
-	name := file.File.Path
+	known := taken.File
+	known.Modified = known.Modified.UTC() // as in the listing
+	file, ok := f.listed[known]
+	if !ok { // it was put away before, or is another one now
+		return true, nil
+	}
 	switch {
-	case file.Failed && f.Failed != "":
-		err = f.move(ctx, keeper, file, path.Join(f.Failed, name))
+	case taken.Failed:
+		if f.Failed == "" {
+			return false, nil
+		}
+		err = f.move(ctx, keeper, file, path.Join(f.Failed, file.Path), taken.ID)
 	case f.After == Archive:
-		err = f.move(ctx, keeper, file, path.Join(f.Archive, name))
+		err = f.move(ctx, keeper, file, path.Join(f.Archive, file.Path), taken.ID)
 	case f.After == Rename:
-		err = f.move(ctx, keeper, file, name+renamedSuffix)
-	case f.After == Delete && !file.Failed:
-		err = keeper.Remove(ctx, fileOf(file.File))
+		err = f.move(ctx, keeper, file, file.Path+renamedSuffix, taken.ID)
+	case f.After == Delete:
+		err = f.patiently(ctx, func(ctx context.Context) error { return keeper.Remove(ctx, file) })
 	default:
 		return false, nil
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrChanged) {
 		return true, nil
 	}
 	return err == nil, err
 }
 
-// move gives a file a name that nothing has yet.
-func (f *Feed) move(ctx context.Context, keeper Keeper, file importer.TakenFile, to string) error {
-	err := keeper.Move(ctx, fileOf(file.File), to)
-	for n := 2; n < 100 && errors.Is(err, fs.ErrExist); n++ {
-		err = keeper.Move(ctx, fileOf(file.File), numbered(to, n))
-	}
-	return err
+// move gives a file another name, with the number that it has in the ledger if
+// something has that name already.
+func (f *Feed) move(ctx context.Context, keeper Keeper, file File, to string, number int64) error {
+	return f.patiently(ctx, func(ctx context.Context) error {
+		err := keeper.Move(ctx, file, to)
+		if errors.Is(err, fs.ErrExist) {
+			err = keeper.Move(ctx, file, numbered(to, number))
+		}
+		return err
+	})
 }
 
-// numbered tells a name apart from one that is taken.
-func numbered(name string, n int) string {
+// numbered adds a number to a name, before its last ending.
+func numbered(name string, n int64) string {
 	ext := path.Ext(name)
 	return fmt.Sprintf("%s-%d%s", strings.TrimSuffix(name, ext), n, ext)
 }
 
-// writeRejects writes a file's rejects beside it, once.
-func (f *Feed) writeRejects(ctx context.Context, keeper Keeper, file importer.TakenFile) error {
-	var text bytes.Buffer
-	some, err := f.WriteRejects(ctx, file.Drops, &text)
-	if err != nil || !some {
+// writeRejects writes a file's rejects to the place, once.
+func (f *Feed) writeRejects(ctx context.Context, keeper Keeper, taken importer.TakenFile) error {
+	tmp, err := f.Spool.create(taken.File.Path)
+	if err != nil {
 		return err
 	}
-	name := path.Join(f.Rejects, file.File.Path+".rejects.csv")
-	err = keeper.Write(ctx, name, &text)
-	if errors.Is(err, fs.ErrExist) { // by a run that was killed, or for an earlier file of this name
-		err = nil
+	some, err := f.WriteRejects(ctx, taken.Drops, tmp)
+	if err == nil && some {
+		// The number keeps the rejects of two files of one name apart.
+		stem := strings.TrimSuffix(taken.File.Path, path.Ext(taken.File.Path))
+		name := path.Join(f.Rejects, numbered(stem+".rejects.csv", taken.ID))
+		err = f.patiently(ctx, func(ctx context.Context) error {
+			if err := rewind(tmp); err != nil {
+				return err
+			}
+			return keeper.Write(ctx, name, tmp)
+		})
+		if errors.Is(err, fs.ErrExist) { // written by a run that was killed
+			err = nil
+		}
+	}
+	return errors.Join(err, tmp.Close(), os.Remove(tmp.Name()))
+}
+
+// patiently tries again what a place may do better in a moment.
+func (f *Feed) patiently(ctx context.Context, step func(context.Context) error) error {
+	const first, longest, times = time.Second, time.Minute, 3
+	var asked time.Duration // what the place wants us to wait
+	backoff := retry.WithMaxRetries(times, retry.WithJitterPercent(20, retry.NewExponential(first)))
+	waits := retry.BackoffFunc(func() (time.Duration, bool) {
+		d, stop := backoff.Next()
+		return min(longest, max(d, asked)), stop
+	})
+	var last error
+	err := retry.Do(ctx, waits, func(ctx context.Context) error {
+		last = step(ctx)
+		var e *Error
+		if errors.As(last, &e) && e.mayPass() {
+			asked = e.RetryAfter
+			return retry.RetryableError(last)
+		}
+		return last
+	})
+	if err != nil && last != nil { // go-retry wraps it, and forgets it when ctx ends
+		return errors.Join(ctx.Err(), last)
 	}
 	return err
 }

@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 )
@@ -81,6 +83,12 @@ func (e *Error) Error() string { return e.Where + ": " + e.text }
 // Unwrap returns ErrChanged, fs.ErrNotExist, fs.ErrExist, fs.ErrPermission or
 // the caller's own context error when that is what happened.
 func (e *Error) Unwrap() error { return e.cause }
+
+// mayPass tells whether the same step may succeed in a moment.
+func (e *Error) mayPass() bool {
+	lasting := []error{ErrChanged, fs.ErrNotExist, fs.ErrExist, fs.ErrPermission, fs.ErrInvalid, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EXDEV}
+	return !e.Final && !slices.ContainsFunc(lasting, func(l error) bool { return errors.Is(e, l) })
+}
 
 // Final tells whether an error of a place will be the same again until a person
 // has changed something.

@@ -22,12 +22,19 @@ func (f *Fake) Taken(_ context.Context, feed, place string, files []importer.Fil
 	taken := map[importer.File]time.Time{}
 	for _, t := range f.files {
 		for _, asked := range files {
-			if t.feed == feed && t.place == place && !t.gone && same(t.File, asked) {
+			tells := !asked.Modified.IsZero() || asked.Version != ""
+			if tells && t.feed == feed && t.place == place && !t.gone && same(t.File, asked) && !slices.ContainsFunc(t.Drops, f.isAbandoned) {
 				taken[asked] = t.taken
 			}
 		}
 	}
 	return taken, nil
+}
+
+// isAbandoned tells a drop that is not recorded to its end and on which nobody works.
+func (f *Fake) isAbandoned(id int64) bool {
+	d := f.drops[id-1]
+	return (d.State == importer.DropSpooled || d.State == importer.DropImporting) && !d.Complete && (d.holder == 0 || d.until.Before(time.Now()))
 }
 
 func same(a, b importer.File) bool {

@@ -19,18 +19,18 @@ var filePromises = []promise{
 	{"a file is known by its place, path, size, time and version", func(t *testing.T, l importer.Ledger) {
 		d := begin(t, l, "acme", "a").d
 		f := newFile("a.csv")
-		bare := importer.File{Path: "bare.csv", Size: -1}
-		for _, taken := range []importer.File{f, f, bare} {
+		timeless, bare := importer.File{Path: "timeless.csv", Size: -1, Version: "v1"}, importer.File{Path: "bare.csv", Size: 7}
+		for _, taken := range []importer.File{f, f, timeless, bare} {
 			require.NoError(t, l.TakeFile(t.Context(), "acme", place, taken, []int64{d.ID}))
 		}
 		others := []importer.File{f, f, f, f}
 		others[0].Path, others[1].Size, others[2].Version = "b.csv", 8, "v2"
 		others[3].Modified = f.Modified.Add(time.Second)
-		taken, err := l.Taken(t.Context(), "acme", place, append(others, f, bare))
+		taken, err := l.Taken(t.Context(), "acme", place, append(others, f, timeless, bare))
 		require.NoError(t, err)
 		require.Len(t, taken, 2)
 		require.WithinDuration(t, time.Now(), taken[f], hour)
-		require.Contains(t, taken, bare)
+		require.Contains(t, taken, timeless)
 		for _, elsewhere := range [][2]string{{"bravo", place}, {"acme", "sftp://other.example.com/out"}} {
 			taken, err = l.Taken(t.Context(), elsewhere[0], elsewhere[1], []importer.File{f})
 			require.NoError(t, err)
@@ -79,6 +79,26 @@ var filePromises = []promise{
 			require.NoError(t, err)
 			require.Equal(t, !gone, len(taken) == 1)
 		}
+	}},
+	{"a file is taken once more when nobody works on a drop of it that is not recorded to its end", func(t *testing.T, l importer.Ledger) {
+		w := begin(t, l, "acme", "a")
+		f := newFile("a.csv")
+		require.NoError(t, l.TakeFile(t.Context(), "acme", place, f, []int64{w.d.ID}))
+		isTaken := func() bool {
+			taken, err := l.Taken(t.Context(), "acme", place, []importer.File{f})
+			require.NoError(t, err)
+			return len(taken) == 1
+		}
+		require.True(t, isTaken(), "somebody works on it")
+		w.close(importer.DropHeld)
+		require.True(t, isTaken(), "a person is to look at it")
+		w.lease(hour)
+		w.close(importer.DropImporting)
+		require.False(t, isTaken())
+		w.lease(hour)
+		w.batch(0, newRows(1, "ann"), true, 0)
+		require.Equal(t, importer.DropImporting, w.close(importer.DropImporting))
+		require.True(t, isTaken(), "its rows are all in the ledger")
 	}},
 	{"a drop that was taken and not begun is unfinished", func(t *testing.T, l importer.Ledger) {
 		d, err := l.OpenDrop(t.Context(), newDrop("acme", "a"))

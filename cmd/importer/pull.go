@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"importer/internal/config"
+	"importer/internal/importer"
+	"importer/internal/ledger"
+	"importer/internal/source"
+)
+
+func runCommand(sh *shell) *cobra.Command {
+	var noWait bool
+	cmd := &cobra.Command{
+		Use:   "run FEED",
+		Short: "Pull and import a feed now",
+		Long: `Takes the feed's new files from its source, one after the other, imports them
+as importer import does, and puts each away when all its rows have an outcome.
+Then it goes on with whatever earlier runs of the feed left unfinished. What is
+taken, and what is left and why, importer source check FEED tells beforehand.`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			return sh.pull(cmd.Context(), a[0], noWait)
+		},
+	}
+	cmd.Flags().BoolVar(&noWait, "no-wait", false, "leave rows whose answers were lost to a later importer reconcile")
+	return cmd
+}
+
+func (sh *shell) pull(ctx context.Context, name string, noWait bool) (err error) {
+	a, err := sh.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	feed, err := a.feed(name)
+	if err != nil {
+		return err
+	}
+	leave, err := a.enterSpool(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, leave()) }()
+	src, err := a.source(ctx, name, feed)
+	if err != nil {
+		return err
+	}
+	defer src.At.Close()
+	return a.carry(name, feed, noWait, func(im *importer.Importer, f importer.Feed) (importer.Summary, error) {
+		s, err := im.Pull(ctx, f, src)
+		if s.Files == 0 && err == nil && !a.json {
+			fmt.Fprintf(a.out, "There are no new files at %s\n", src.Place())
+		}
+		return s, err
+	})
+}
+
+// enterSpool clears a feed's spool of what nobody needs any more.
+func (a *app) enterSpool(ctx context.Context, feed string) (leave func() error, err error) {
+	return a.spool(feed).Enter(func(sha [sha256.Size]byte) (bool, error) {
+		d, err := a.ledger.KnownDrop(ctx, feed, sha)
+		return d.State == importer.DropSpooled || d.State == importer.DropImporting || d.State == importer.DropHeld, err
+	})
+}
+
+func releaseCommand(sh *shell) *cobra.Command {
+	return &cobra.Command{
+		Use:   "release DROP",
+		Short: "Import a drop that was held, or have a failed one taken again",
+		Long: `Imports a held drop now, whatever made the importer hold it: its size, or a
+header that has changed. What no person can wave through, such as a column that
+could be two things, needs a line in the configuration first.
+
+A drop that could not be read is taken again by its feed's next run, if its file
+still lies where it was taken from.`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			drop, err := strconv.ParseInt(a[0], 10, 64)
+			if err != nil || drop < 1 {
+				return usagef("%q is no drop number, see importer drops", a[0])
+			}
+			return sh.withLedger(cmd.Context(), func(a *app) error { return a.release(cmd.Context(), drop) })
+		},
+	}
+}
+
+func (a *app) release(ctx context.Context, id int64) error {
+	drops, err := a.ledger.ListDrops(ctx, ledger.DropFilter{ID: id})
+	if err != nil {
+		return err
+	}
+	d := drops[0]
+	feed, err := a.feed(d.Drop.Feed)
+	if err != nil {
+		return err
+	}
+	if d.Drop.State != importer.DropFailed {
+		return a.carry(d.Drop.Feed, feed, false, func(im *importer.Importer, f importer.Feed) (importer.Summary, error) {
+			return im.Release(ctx, f, id)
+		})
+	}
+	if len(d.Files) == 0 {
+		return fmt.Errorf("drop %d (%s) could not be read, and came from no source: import its file again with importer import", id, d.Drop.Name)
+	}
+	for _, f := range d.Files {
+		// What is gone from its place is new when it lies there.
+		if err := a.ledger.EndFile(ctx, f.ID, true); err != nil {
+			return err
+		}
+	}
+	return a.say(map[string]any{"drop": id, "feed": d.Drop.Feed, "state": d.Drop.State}, "Drop %d (%s) is taken again by the next importer run %s, if its file lies at %s", id, d.Drop.Name, d.Drop.Feed, d.Files[0].Place)
+}
+
+// source is where a feed's files come from. The caller closes its place.
+func (a *app) source(ctx context.Context, name string, feed config.Feed) (*source.Feed, error) {
+	o, err := a.unpacking(name, feed, a.spool(name).Dir)
+	if err != nil {
+		return nil, err
+	}
+	zone, err := time.LoadLocation(feed.TimeZone)
+	if err != nil {
+		return nil, fmt.Errorf("feeds.%s.time_zone: %w", name, err)
+	}
+	s := feed.Source
+	f := &source.Feed{
+		Choice:  source.Choice{Marker: s.Marker, MinAge: s.MinAge.Std(), AtMost: s.AtMost, Zone: zone},
+		Settle:  s.Settle.Std(),
+		Spool:   a.spool(name),
+		Unpack:  a.unpack(o, feed),
+		After:   source.After(s.After),
+		Archive: s.Archive, Failed: s.Failed, Rejects: s.Rejects,
+		WriteRejects: a.writeRejects,
+		Now:          time.Now,
+		Incoming: func(d source.Spooled) importer.Incoming {
+			return a.incoming(name, feed, importer.Drop{Name: d.Name, SHA256: d.SHA256, Bytes: d.Bytes})
+		},
+	}
+	switch {
+	case s.Directory != nil:
+		f.Name, f.Choice.Pattern = "directory:"+s.Directory.Path, s.Directory.Pattern
+		f.At, err = source.OpenDirectory(source.DirectoryOptions{Path: s.Directory.Path, Recursive: s.Directory.Recursive, Except: putAwayIn(s)})
+	case s.SFTP != nil:
+		f.Choice.Pattern = s.SFTP.Pattern
+		f.Name = (&url.URL{Scheme: "sftp", User: url.User(s.SFTP.User), Host: net.JoinHostPort(s.SFTP.Host, strconv.Itoa(s.SFTP.Port)), Path: "/" + s.SFTP.Path}).String()
+		f.At, err = a.sftp(name, s)
+	case s.HTTPS != nil:
+		f.Choice.Pattern, f.Choice.MinAge = "*", 0 // a web server has a file whole, or not at all
+		f.Name = webName(s.HTTPS.URL.Reveal())
+		f.At, err = a.https(ctx, name, f.Name, *s.HTTPS)
+	default:
+		err = usagef("feeds.%s has no source to pull from: add one (see configs/importer.example.yaml), or import files with importer import", name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// putAwayIn are the folders in which no drops are looked for.
+func putAwayIn(s config.Source) (folders []string) {
+	for _, folder := range []string{s.Archive, s.Failed, s.Rejects} {
+		if folder != "" {
+			folders = append(folders, folder)
+		}
+	}
+	return folders
+}
+
+// webName names an address without what may be secret in it.
+func webName(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "https:"
+	}
+	sum := sha256.Sum256([]byte(u.RawQuery))
+	name := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+	if u.RawQuery != "" { // what is asked for tells addresses apart
+		name.RawQuery = hex.EncodeToString(sum[:4])
+	}
+	return name.String()
+}
+
+func (a *app) sftp(name string, s config.Source) (*source.SFTP, error) {
+	c := *s.SFTP
+	o := source.SFTPOptions{
+		Host: c.Host, Port: c.Port, User: c.User, Fingerprints: c.Fingerprint,
+		Folder: c.Path, Recursive: c.Recursive, Except: putAwayIn(s),
+		Legacy: c.Legacy, Timeout: c.Timeout.Std(), Feed: name,
+	}
+	if len(c.Fingerprint) == 0 {
+		o.KnownHosts = c.KnownHosts
+	}
+	if c.KeyFile != "" {
+		key, err := os.ReadFile(c.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading feeds.%s.source.sftp.key_file: %w", name, err)
+		}
+		o.Key, o.Passphrase = func() string { return string(key) }, c.KeyPassphrase.Reveal
+	}
+	if c.Agent {
+		if o.AgentSocket = os.Getenv("SSH_AUTH_SOCK"); o.AgentSocket == "" {
+			return nil, usagef("feeds.%s.source.sftp.agent: SSH_AUTH_SOCK is not set: start the importer where the agent is known, or use key_file", name)
+		}
+	}
+	if c.Password.Reveal() != "" {
+		o.Password = c.Password.Reveal
+	}
+	place, err := source.NewSFTP(o)
+	if err != nil {
+		return nil, usagef("feeds.%s.source.sftp: %w", name, err)
+	}
+	return place, nil
+}
+
+func (a *app) https(ctx context.Context, name, place string, c config.HTTPS) (*source.HTTPS, error) {
+	o := source.HTTPSOptions{
+		URL: c.URL.Reveal(), Name: c.Name,
+		User: c.User, Password: c.Password.Reveal, Token: c.Token.Reveal, Headers: map[string]string{},
+		AllowHTTP: c.AllowHTTP, AllowRedirectsTo: c.AllowRedirectsTo, Timeout: c.Timeout.Std(),
+	}
+	for header, value := range c.Headers {
+		o.Headers[header] = value.Reveal()
+	}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading feeds.%s.source.https.ca_file: %w", name, err)
+		}
+		o.RootCAs = x509.NewCertPool()
+		o.RootCAs.AppendCertsFromPEM(pem)
+	}
+	last, err := a.ledger.LastTaken(ctx, name, place)
+	if err != nil {
+		return nil, err
+	}
+	o.Taken = source.File{Path: last.Path, Size: last.Size, Modified: last.Modified, Version: last.Version}
+	if o.MaxBytes, err = a.spool(name).Room(); err != nil {
+		return nil, err
+	}
+	at, err := source.NewHTTPS(o)
+	if err != nil {
+		return nil, usagef("feeds.%s.source.https: %w", name, err)
+	}
+	return at, nil
+}

@@ -1,0 +1,285 @@
+package importer_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"importer/internal/importer"
+)
+
+// folder is a source in memory: its files are drops of a feed, by their paths.
+type folder struct {
+	files   []importer.File
+	rows    map[string]int // of each file; a file without is unreadable
+	away    error          // why the folder cannot be listed
+	faults  map[string]error
+	stuck   error // why nothing can be put away
+	leave   bool  // nothing is
+	before  func(path string)
+	fetched []string
+	gone    []string
+}
+
+func newFolder(paths ...string) *folder {
+	f := &folder{rows: map[string]int{}, faults: map[string]error{}, before: func(string) {}}
+	for i, p := range paths {
+		f.files = append(f.files, importer.File{Path: p, Size: int64(i), Modified: time.Date(2026, 11, 26, 6, i, 0, 0, time.UTC)})
+		f.rows[p] = 3
+	}
+	return f
+}
+
+func (f *folder) Place() string { return "folder" }
+
+func (f *folder) Look(_ context.Context, taken func([]importer.File) (map[importer.File]time.Time, error)) ([]importer.File, error) {
+	if f.away != nil {
+		return nil, f.away
+	}
+	before, err := taken(f.files)
+	var fresh []importer.File
+	for _, file := range f.files {
+		if _, ok := before[file]; !ok {
+			fresh = append(fresh, file)
+		}
+	}
+	return fresh, err
+}
+
+func (f *folder) Take(_ context.Context, file importer.File) ([]importer.Incoming, error) {
+	f.before(file.Path)
+	if err := f.faults[file.Path]; err != nil {
+		return nil, err
+	}
+	f.fetched = append(f.fetched, file.Path)
+	in := drop(file.Path, f.rows[file.Path])
+	if in.Drop.Bytes == 0 {
+		in.Open = func() (importer.Reader, error) { return nil, &importer.UnreadableError{Err: errors.New("garbage")} }
+	}
+	return []importer.Incoming{in}, nil
+}
+
+func (f *folder) PutAway(_ context.Context, file importer.TakenFile) (bool, error) {
+	if f.stuck != nil || f.leave {
+		return false, f.stuck
+	}
+	f.gone = append(f.gone, file.File.Path)
+	f.files = slices.DeleteFunc(f.files, func(there importer.File) bool { return there == file.File })
+	return true, nil
+}
+
+func (b *bench) pull(t *testing.T, f *folder) (importer.Summary, error) {
+	t.Helper()
+	return b.importer.Pull(t.Context(), b.feed, f)
+}
+
+func TestNewFilesAreImportedOnceAndPutAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		f := newFolder("a.csv", "b.csv")
+		s, err := b.pull(t, f)
+		require.NoError(t, err)
+		require.Equal(t, 2, s.Files)
+		require.Equal(t, []string{"a.csv", "b.csv"}, f.fetched)
+		require.Equal(t, f.fetched, f.gone)
+		require.Equal(t, 6, s.Counts().Rows())
+		b.requireOnce(t, 3)
+	})
+}
+
+func TestAFileThatCannotBePutAwayIsTriedAgainByTheNextRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		f := newFolder("a.csv")
+		f.stuck = errors.New("no right to move it")
+		_, err := b.pull(t, f)
+		require.NoError(t, err, "the import stands")
+		f.stuck = nil
+		s, err := b.pull(t, f)
+		require.NoError(t, err)
+		require.Zero(t, s.Files)
+		require.Equal(t, []string{"a.csv"}, f.fetched)
+		require.Equal(t, []string{"a.csv"}, f.gone)
+	})
+}
+
+func TestOneFilesFaultKeepsNoOtherBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for fault, fails := range map[error]bool{importer.ErrNotYet: false, importer.ErrRefused: true} {
+			b := setup(t, always(answers))
+			f := newFolder("a.csv", "b.csv", "c.csv")
+			f.faults["a.csv"] = fault
+			f.rows["b.csv"] = 0
+			s, err := b.pull(t, f)
+			require.ErrorContains(t, err, "garbage")
+			require.Equal(t, fails, errors.Is(err, fault))
+			require.Equal(t, importer.DropFailed, s.Drops[0].Drop.State)
+			require.Equal(t, importer.DropDone, s.Drops[1].Drop.State)
+			require.Equal(t, []string{"b.csv", "c.csv"}, f.gone)
+
+			delete(f.faults, "a.csv")
+			_, err = b.pull(t, f)
+			require.NoError(t, err)
+			require.Equal(t, []string{"b.csv", "c.csv", "a.csv"}, f.fetched)
+		}
+	})
+}
+
+func TestAPlaceOutOfReachKeepsNoUnfinishedDropBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, where := range []string{"listing", "fetching"} {
+			b := setup(t, always(refusesLogin))
+			f := newFolder("a.csv", "b.csv")
+			_, err := b.pull(t, f)
+			var stop *importer.StopError
+			require.ErrorAs(t, err, &stop)
+			require.Equal(t, []string{"a.csv"}, f.fetched, "nothing more is fetched for a dialer that refuses us")
+			require.Empty(t, f.gone)
+
+			b.dialer.fates = always(answers)
+			out := errors.New("out of reach")
+			if where == "listing" {
+				f.away = out
+			} else {
+				f.faults["b.csv"] = out
+			}
+			s, err := b.pull(t, f)
+			require.ErrorIs(t, err, out)
+			require.Equal(t, 3, s.Counts().Rows(), where)
+			require.Equal(t, []string{"a.csv"}, f.gone)
+			b.requireOnce(t, 3)
+		}
+	})
+}
+
+func TestAFileWhoseCopyIsLostIsTakenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		f := newFolder("a.csv")
+		d, err := b.ledger.OpenDrop(t.Context(), drop("a.csv", 3).Drop)
+		require.NoError(t, err)
+		require.NoError(t, b.ledger.TakeFile(t.Context(), "acme", "folder", f.files[0], []int64{d.ID}))
+		b.importer.Reopen = func(d importer.Drop) (importer.Incoming, error) {
+			in := drop(d.Name, int(d.Bytes))
+			in.Open = func() (importer.Reader, error) { return nil, fs.ErrNotExist }
+			return in, nil
+		}
+		s, err := b.pull(t, f)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a.csv"}, f.fetched)
+		require.Len(t, s.Drops, 1)
+		require.Equal(t, importer.DropDone, s.Drops[0].Drop.State)
+	})
+}
+
+func TestAMissingCopyKeepsNoOtherDropBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		for _, name := range []string{"a.csv", "b.csv"} {
+			d, err := b.ledger.OpenDrop(t.Context(), drop(name, 3).Drop)
+			require.NoError(t, err)
+			require.NoError(t, b.ledger.TakeFile(t.Context(), "acme", "folder", importer.File{Path: name, Version: "1"}, []int64{d.ID}))
+		}
+		reopen := b.importer.Reopen
+		b.importer.Reopen = func(d importer.Drop) (importer.Incoming, error) {
+			in, err := reopen(d)
+			if d.Name == "a.csv" {
+				in.Open = func() (importer.Reader, error) { return nil, fs.ErrNotExist }
+			}
+			return in, err
+		}
+		s, err := b.pull(t, newFolder())
+		require.ErrorIs(t, err, fs.ErrNotExist)
+		require.Equal(t, importer.DropSpooled, s.Drops[0].Drop.State, "it may be found again")
+		require.Equal(t, importer.DropDone, s.Drops[1].Drop.State)
+	})
+}
+
+// Another importer takes each file while this one is about to.
+func TestAFileThatAnotherImporterHasTakenIsNotFetched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		f := newFolder("a.csv", "b.csv")
+		f.leave = true
+		f.before = func(string) {
+			f.before = func(string) {}
+			_, err := b.pull(t, f)
+			require.NoError(t, err)
+		}
+		s, err := b.pull(t, f)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a.csv", "b.csv", "a.csv"}, f.fetched, "both were at it with a.csv at once")
+		require.Len(t, s.Drops, 1)
+		require.True(t, s.Drops[0].Already)
+		b.requireOnce(t, 3)
+	})
+}
+
+func TestADropOfUnexpectedSizeIsHeldUntilItIsReleased(t *testing.T) {
+	for name, expect := range map[string]importer.Expect{
+		"it has fewer rows (3) than expect.min_rows, 4":  {MinRows: 4},
+		"more rows than expect.max_rows, 2":              {MaxRows: 2},
+		"its 3 bytes are fewer than expect.min_bytes, 4": {MinBytes: 4},
+		"its 3 bytes are more than expect.max_bytes, 2":  {MaxBytes: 2},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t, always(answers))
+			b.feed.Expect = expect
+			f := newFolder("a.csv")
+			s, err := b.pull(t, f)
+			require.NoError(t, err)
+			require.True(t, s.NeedsPerson())
+			d := s.Drops[0].Drop
+			require.Equal(t, importer.DropHeld, d.State)
+			require.Contains(t, d.Why, name)
+			require.Zero(t, s.Counts().Rows())
+			require.Zero(t, b.dialer.made)
+			require.Empty(t, f.gone, "a held drop's file stays")
+
+			s, err = b.pull(t, f)
+			require.NoError(t, err)
+			require.Empty(t, s.Drops, "it waits for a person")
+
+			s, err = b.importer.Release(t.Context(), b.feed, d.ID)
+			require.NoError(t, err)
+			require.Equal(t, importer.DropDone, s.Drops[0].Drop.State)
+			b.requireOnce(t, 3)
+			_, err = b.importer.Release(t.Context(), b.feed, d.ID)
+			require.ErrorContains(t, err, "is done, not held: nothing was done")
+
+			_, err = b.pull(t, f)
+			require.NoError(t, err)
+			require.Equal(t, []string{"a.csv"}, f.gone)
+		})
+	}
+}
+
+func TestADropOfExpectedSizeIsImported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		b.feed.Expect = importer.Expect{MinRows: 3, MaxRows: 3, MinBytes: 3, MaxBytes: 3}
+		_, err := b.pull(t, newFolder("a.csv"))
+		require.NoError(t, err)
+		b.requireOnce(t, 3)
+	})
+}
+
+func TestImportAgainTakesWhatWasHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		b.feed.Expect = importer.Expect{MinRows: 4}
+		s, err := b.run(t.Context(), drop("a.csv", 3))
+		require.NoError(t, err)
+		require.Equal(t, importer.DropHeld, s.Drops[0].Drop.State)
+		b.importer.Again = true
+		_, err = b.run(t.Context(), drop("a.csv", 3))
+		require.NoError(t, err)
+		b.requireOnce(t, 3)
+	})
+}
