@@ -205,5 +205,8 @@ func (s *site) judgeDrops(t *testing.T) (wrong []string) {
 		return nil
 	})
 	require.NoError(t, err)
+	if left, _ := filepath.Glob(filepath.Join(s.dir, "state", "spool", "*", ".un*")); len(left) > 0 {
+		wrong = append(wrong, fmt.Sprintf("the spool holds what killed importers left: %q", left))
+	}
 	return wrong
 }

@@ -58,7 +58,7 @@ func (s Spool) free() (int64, error) {
 	if disk.Blocks == 0 {
 		return math.MaxInt64, nil // a drive that does not tell
 	}
-	return int64(disk.Bavail) * int64(disk.Bsize), nil //nolint:unconvert // its type is another on macOS
+	return int64(disk.Bavail * uint64(disk.Bsize)), nil
 }
 
 // used is how many bytes the folder holds.
