@@ -247,9 +247,11 @@ func (a *app) https(ctx context.Context, name, place string, c config.HTTPS) (*s
 		return nil, err
 	}
 	o.Taken = source.File{Path: last.Path, Size: last.Size, Modified: last.Modified, Version: last.Version}
-	if o.MaxBytes, err = a.spool(name).Room(); err != nil {
+	room, err := a.spool(name).Room()
+	if err != nil {
 		return nil, err
 	}
+	o.MaxBytes = max(room/2, 1) // a copy and its drops are there side by side for a moment
 	at, err := source.NewHTTPS(o)
 	if err != nil {
 		return nil, usagef("feeds.%s.source.https: %w", name, err)

@@ -233,7 +233,7 @@ func (d *download) broken(why string) error {
 }
 
 func (d *download) tooLarge() error {
-	return &Error{Where: d.h.where, Final: true, text: fmt.Sprintf("%s has more than the %d bytes that are allowed", d.name, d.part.limit)}
+	return &Error{Where: d.h.where, Final: true, cause: ErrNoRoom, text: fmt.Sprintf("%s has more than the %d bytes that the spool has room for: make room, or see spool.quota and spool.keep_free", d.name, d.part.limit)}
 }
 
 // explainStatus says what a status means for the person who set up the feed.
