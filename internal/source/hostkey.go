@@ -39,6 +39,7 @@ type HostKeyError struct {
 	Host    string // host:port
 	Seen    HostKey
 	Changed bool // other keys of this host are known
+	Pinned  bool // they are known by their fingerprints alone: there is no known_hosts file
 	Revoked bool // this key is known to be in wrong hands
 	Feed    string
 }
@@ -49,6 +50,8 @@ func (e *HostKeyError) Error() string {
 	switch {
 	case e.Revoked:
 		return seen + ", which is marked as revoked in the known_hosts file: ask the vendor for the server's right address"
+	case e.Pinned:
+		return fmt.Sprintf("%s, which is another one than the fingerprint of feed %s: the server was set up anew, or somebody is listening in between; ask the vendor which fingerprint is right, and only then change it in the configuration", seen, e.Feed)
 	case e.Changed:
 		return seen + ", which is another one than is known: it was set up anew, or somebody is listening in between; ask the vendor which fingerprint is right, and only then run " + trust
 	}
@@ -58,6 +61,7 @@ func (e *HostKeyError) Error() string {
 // checkHostKey accepts a key that is pinned by its fingerprint or known.
 func (s *SFTP) checkHostKey(host string, remote net.Addr, key ssh.PublicKey) error {
 	e := &HostKeyError{Host: s.address, Seen: newHostKey(key), Feed: s.o.Feed, Changed: len(s.o.Fingerprints) > 0}
+	e.Pinned = e.Changed && s.o.KnownHosts == ""
 	if slices.Contains(s.o.Fingerprints, e.Seen.Fingerprint) {
 		return nil
 	}

@@ -109,6 +109,17 @@ func TestChangedHostKeyIsRefused(t *testing.T) {
 	}
 }
 
+func TestKeyBesideThePinnedOneIsChangedInTheConfiguration(t *testing.T) {
+	t.Parallel()
+	s := new(sourcetest.Server).Start(t)
+	another, _ := sourcetest.NewKey(t)
+	o := sftpOptions(s.Login)
+	o.Folder, o.KnownHosts, o.Fingerprints = sourcetest.Dir(t), "", []string{ssh.FingerprintSHA256(another.PublicKey())}
+	err := list(t, o)
+	require.ErrorContains(t, err, "another one than the fingerprint of feed acme")
+	require.NotContains(t, err.Error(), "source trust")
+}
+
 func newRSA(t *testing.T) ssh.Signer {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
