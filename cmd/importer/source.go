@@ -42,11 +42,16 @@ it would be taken now, or why not. Nothing is fetched, moved or recorded.`,
 	}
 }
 
-func (a *app) checkSource(ctx context.Context, name string) error {
+func (a *app) checkSource(ctx context.Context, name string) (err error) {
 	feed, err := a.feed(name)
 	if err != nil {
 		return err
 	}
+	leave, err := a.spool(name).Enter(nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, leave()) }()
 	src, err := a.source(ctx, name, feed)
 	if err != nil {
 		return err
@@ -108,6 +113,9 @@ func (sh *shell) trust(ctx context.Context, name, fingerprint string) error {
 	}
 	keys, err = sh.confirm(feed.Source.SFTP.Host, keys, fingerprint)
 	if err != nil {
+		return err
+	}
+	if err := a.makeState(); err != nil { // where known_hosts is, usually
 		return err
 	}
 	if err := place.Trust(keys...); err != nil {
