@@ -54,6 +54,10 @@ const dialerPassword = "Right-Password_1"
 //	json FILE                        standard output is this JSON, where "*" stands for anything
 //	pack CONTAINER FILE...           packs files into a .zip, .gz, .xlsx (a sheet each) or .pgp (beside it: its key); .cut behind it cuts its end off
 //	ledger TABLE COUNT               the ledger's table has so many rows; one that is not there has none
+//	sshd                             starts OpenSSH's server, with a new host key, and sets SFTP_HOST, SFTP_PORT, SFTP_USER, SFTP_DIR and FINGERPRINT; vendor.key gets in, stranger.key does not
+//	web start                        starts a web server and sets WEB, WEB_HOST and ELSEWHERE; ca.pem is its authority
+//	web VERB ...                     asks or changes it, see webVerbs
+//	mode FILE OCTAL                  the file has these rights
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -68,6 +72,9 @@ func TestScripts(t *testing.T) {
 			"json":     jsonCommand,
 			"ledger":   ledgerCommand,
 			"pack":     packCommand,
+			"sshd":     sshdCommand,
+			"web":      webCommand,
+			"mode":     modeCommand,
 		},
 	})
 }
@@ -94,12 +101,16 @@ func setUpScript(env *testscript.Env) error {
 	}
 	env.Setenv("BINARY", self)
 	env.Setenv("TZ", "UTC")
-	env.Values[benchKey{}] = &bench{}
+	env.Values[benchKey{}] = &bench{t: env.T().(testing.TB)}
 	return nil
 }
 
 // bench is what a script works on beside the importer.
-type bench struct{ dialer *dialersim.Server }
+type bench struct {
+	t      testing.TB
+	dialer *dialersim.Server
+	web    *web
+}
 
 type benchKey struct{}
 
