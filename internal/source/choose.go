@@ -72,11 +72,11 @@ func (c Choice) Choose(files []File, taken func(File) (time.Time, bool), days []
 		case !m.matches(path.Base(f.Path)):
 			why = "its name does not match " + c.Pattern
 		case before:
-			why = "it was taken at " + at.Local().Format("2006-01-02 15:04:05")
+			why = "it was taken at " + at.Local().Format(time.DateTime)
 		case marker != "" && !there[marker]:
-			why = "its marker " + path.Base(marker) + " is not there yet"
-		case !f.Modified.IsZero() && now.Sub(f.Modified) < c.MinAge:
-			why = fmt.Sprintf("it was written to less than %s ago", c.MinAge)
+			why = "its marker " + marker + " is not there yet"
+		default:
+			why = c.tooYoung(f, now)
 		}
 		out = append(out, Verdict{File: f, Take: why == "", Why: why})
 	}
@@ -89,6 +89,22 @@ func (c Choice) Choose(files []File, taken func(File) (time.Time, bool), days []
 		}
 	}
 	return out, nil
+}
+
+// farAhead is more than any zone, and hardly a clock, is wrong by.
+const farAhead = 24 * time.Hour
+
+// tooYoung tells that somebody may still write to a file; empty: hardly so. A
+// time that is far ahead tells no age, and nobody can wait for it.
+func (c Choice) tooYoung(f File, now time.Time) string {
+	age := now.Sub(f.Modified)
+	switch {
+	case c.MinAge <= 0 || f.Modified.IsZero() || age >= c.MinAge || age < -farAhead:
+		return ""
+	case age < 0:
+		return fmt.Sprintf("its place says that it was written to at %s, which is still to come: correct the clock there, or wait until %s after that", f.Modified.Local().Format(time.DateTime), c.MinAge)
+	}
+	return fmt.Sprintf("it was written to less than %s ago", c.MinAge)
 }
 
 func compareBools(a, b bool) int {
@@ -131,6 +147,9 @@ func (c Choice) compile(days []time.Time) (*matcher, error) {
 		}
 		if err != nil {
 			return nil, fmt.Errorf("has a marker that is no template: in braces {{.Name}} or {{.Stem}} may stand")
+		}
+		if m.markerOf("a.b") == "a.b" {
+			return nil, fmt.Errorf("has a marker that is the file's own name: add what its marker has more, for example {{.Name}}.done")
 		}
 	}
 	zone := c.Zone
