@@ -50,7 +50,7 @@ type Feed struct {
 	WriteRejects func(ctx context.Context, drops []int64, to io.Writer) (some bool, err error)
 	Now          func() time.Time
 
-	listed map[importer.File]File // what the last Look saw
+	listed map[importer.File]File // what the last Look saw; nil: nothing was seen
 }
 
 var _ importer.Source = (*Feed)(nil)
@@ -60,6 +60,7 @@ func (f *Feed) Place() string { return f.Name }
 
 // Judge lists the place, once, and says what becomes of each file.
 func (f *Feed) Judge(ctx context.Context, taken func([]importer.File) (map[importer.File]time.Time, error)) ([]Verdict, error) {
+	f.listed = nil
 	var files []File
 	err := f.patiently(ctx, func(ctx context.Context) (err error) {
 		files, err = f.At.List(ctx)
@@ -205,6 +206,9 @@ func (f *Feed) PutAway(ctx context.Context, taken importer.TakenFile) (gone bool
 	keeper, ok := f.At.(Keeper)
 	if !ok {
 		return false, nil
+	}
+	if f.listed == nil {
+		return false, fmt.Errorf("%s could not be looked at: what is in it is not known", f.Name)
 	}
 	if f.Rejects != "" {
 		if err := f.writeRejects(ctx, keeper, taken); err != nil {
