@@ -243,12 +243,16 @@ func (f *Feed) PutAway(ctx context.Context, taken importer.TakenFile) (gone bool
 }
 
 // move gives a file another name, with the number that it has in the ledger if
-// something has that name already.
+// something has that name already, and with more if the same file was put away
+// before: a vendor may leave it again and again.
 func (f *Feed) move(ctx context.Context, keeper Keeper, file File, to string, number int64) error {
+	const most = 100
 	return f.patiently(ctx, func(ctx context.Context) error {
 		err := keeper.Move(ctx, file, to)
-		if errors.Is(err, fs.ErrExist) {
-			err = keeper.Move(ctx, file, numbered(to, number))
+		next := numbered(to, number)
+		for n := int64(2); errors.Is(err, fs.ErrExist) && n <= most; n++ {
+			err = keeper.Move(ctx, file, next)
+			next = numbered(numbered(to, number), n)
 		}
 		return err
 	})
