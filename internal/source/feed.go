@@ -12,6 +12,7 @@ import (
 	"path"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sethvargo/go-retry"
 
@@ -103,9 +104,28 @@ func (f *Feed) isOurs(name string) bool {
 // known is what the ledger knows a file by: text, and times in microseconds.
 func (f File) known() importer.File {
 	return importer.File{
-		Path: strings.ToValidUTF8(f.Path, "\uFFFD"), Size: f.Size,
-		Modified: f.Modified.Round(time.Microsecond).UTC(), Version: strings.ToValidUTF8(f.Version, "\uFFFD"),
+		Path: asText(f.Path), Size: f.Size,
+		Modified: f.Modified.Round(time.Microsecond).UTC(), Version: asText(f.Version),
 	}
+}
+
+// asText writes bytes that are no UTF-8 as addresses do, such as M%FCller.csv:
+// two names that differ in them alone are not to become one.
+func asText(name string) string {
+	if utf8.ValidString(name) {
+		return name
+	}
+	var text strings.Builder
+	for i := 0; i < len(name); {
+		r, n := utf8.DecodeRuneInString(name[i:])
+		if r == utf8.RuneError && n == 1 {
+			fmt.Fprintf(&text, "%%%02X", name[i])
+		} else {
+			text.WriteString(name[i : i+n])
+		}
+		i += n
+	}
+	return text.String()
 }
 
 // Look implements importer.Source.
