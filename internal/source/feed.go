@@ -150,8 +150,9 @@ func (f *Feed) Look(ctx context.Context, taken func([]importer.File) (map[import
 // Take implements importer.Source.
 func (f *Feed) Take(ctx context.Context, known importer.File) ([]importer.Incoming, error) {
 	file := f.listed[known]
-	// Its copy and its drops are there side by side for a moment.
-	if _, err := f.Spool.admit(known.Path, 2*file.Size); err != nil {
+	// Its copy and its drops are there side by side for a moment. Of a size that
+	// is not known at least some must be free.
+	if _, err := f.Spool.admit(known.Path, max(2*file.Size, 1)); err != nil {
 		return nil, err
 	}
 	tmp, err := f.Spool.create(known.Path)
@@ -175,6 +176,11 @@ func (f *Feed) take(ctx context.Context, file File, name string, tmp *os.File) (
 		return nil, fmt.Errorf("%w: %w", importer.ErrNotYet, err)
 	case isFull(err):
 		return nil, f.Spool.failed(name, err)
+	case errors.Is(err, errTooLarge): // for the room in the spool
+		if _, full := f.Spool.admit(name, math.MaxInt64); full != nil {
+			return nil, full
+		}
+		return nil, err
 	case errors.As(err, &place) && (errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrInvalid)):
 		return nil, fmt.Errorf("%w: %w", importer.ErrRefused, err)
 	case err != nil:

@@ -232,8 +232,11 @@ func (d *download) broken(why string) error {
 	return &Error{Where: d.h.where, lost: true, text: fmt.Sprintf("%s after %d bytes of %s", why, d.part.size, d.name)}
 }
 
+// errTooLarge: more than MaxBytes.
+var errTooLarge = errors.New("too large")
+
 func (d *download) tooLarge() error {
-	return &Error{Where: d.h.where, Final: true, cause: ErrNoRoom, text: fmt.Sprintf("%s has more than the %d bytes that the spool has room for: make room, or see spool.quota and spool.keep_free", d.name, d.part.limit)}
+	return &Error{Where: d.h.where, Final: true, cause: errTooLarge, text: fmt.Sprintf("%s has more than the %d bytes that are allowed", d.name, d.part.limit)}
 }
 
 // explainStatus says what a status means for the person who set up the feed.

@@ -449,7 +449,7 @@ func TestWebFileThatIsTooLarge(t *testing.T) {
 		o := httpsOptions(s, "/leads")
 		o.MaxBytes = 999
 		_, _, err := pull(t, o)
-		require.ErrorContains(t, err, "leads has more than the 999 bytes that the spool has room for")
+		require.ErrorContains(t, err, "leads has more than the 999 bytes that are allowed")
 		o.MaxBytes = 1000
 		_, got, err := pull(t, o)
 		require.NoError(t, err)
