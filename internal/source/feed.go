@@ -262,7 +262,7 @@ func (f *Feed) PutAway(ctx context.Context, taken importer.TakenFile) (gone bool
 	default:
 		return false, nil
 	}
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrChanged) {
+	if (errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrChanged)) && !errors.Is(err, errAstray) {
 		return true, nil
 	}
 	return err == nil, err

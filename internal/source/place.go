@@ -176,10 +176,13 @@ func (f File) still(where string, mode fs.FileMode, size int64, modified time.Ti
 	return nil
 }
 
+// errAstray: what nobody took has a file's new name.
+var errAstray = fmt.Errorf("%w and is astray", ErrChanged)
+
 // astray is the error for what changed while it was moved, and whose old name
 // has been given to something else since.
 func (f File) astray(where, to string) error {
-	return &Error{Where: where, cause: ErrChanged, text: fmt.Sprintf("%s changed while it was moved to %s, and could not be moved back: rename it, so that it is taken", f.Path, to)}
+	return &Error{Where: where, cause: errAstray, text: fmt.Sprintf("%s changed while it was moved to %s, and could not be moved back: rename it, so that it is taken", f.Path, to)}
 }
 
 func changed(where, name string) error {
