@@ -181,7 +181,7 @@ func (f *Feed) take(ctx context.Context, file File, name string, tmp *os.File) (
 			return nil, full
 		}
 		return nil, err
-	case errors.As(err, &place) && (errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrInvalid)):
+	case errors.As(err, &place) && place.ofOneFile():
 		return nil, fmt.Errorf("%w: %w", importer.ErrRefused, err)
 	case err != nil:
 		return nil, err

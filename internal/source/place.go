@@ -90,6 +90,12 @@ func (e *Error) mayPass() bool {
 	return !e.Final && !slices.ContainsFunc(lasting, func(l error) bool { return errors.Is(e, l) })
 }
 
+// ofOneFile tells whether the place may well give its other files: the
+// connection stands, and nobody has refused a login.
+func (e *Error) ofOneFile() bool {
+	return errors.Is(e, fs.ErrPermission) || errors.Is(e, fs.ErrInvalid) || !e.Final && !e.lost
+}
+
 // Final tells whether an error of a place will be the same again until a person
 // has changed something.
 func Final(err error) bool {
