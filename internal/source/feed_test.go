@@ -74,7 +74,7 @@ func theOnly(t testing.TB, f *source.Feed) importer.File {
 }
 
 // requireTaken takes a file, which must be one drop of this content.
-func requireTaken(t testing.TB, f *source.Feed, file importer.File, content []byte) {
+func requireTaken(t testing.TB, f *source.Feed, file importer.File, content []byte) importer.Incoming {
 	t.Helper()
 	drops, err := f.Take(t.Context(), file)
 	require.NoError(t, err)
@@ -84,6 +84,7 @@ func requireTaken(t testing.TB, f *source.Feed, file importer.File, content []by
 	kept, err := os.ReadFile(filepath.Join(f.Spool.Dir, hex.EncodeToString(sum[:])))
 	require.NoError(t, err)
 	require.Equal(t, sum, sha256.Sum256(kept))
+	return drops[0]
 }
 
 func TestFilesAreTakenAsTheyAre(t *testing.T) {

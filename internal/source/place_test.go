@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"importer/internal/ledger/ledgertest"
 	"importer/internal/source"
 	"importer/internal/source/sourcetest"
 )
@@ -35,8 +36,13 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(withLedgers{m})
 }
+
+// withLedgers runs tests that may open ledgers.
+type withLedgers struct{ tests *testing.M }
+
+func (w withLedgers) Run() int { return ledgertest.Main(w.tests) }
 
 // how a place below a folder of this machine is reached.
 type view struct {
@@ -305,26 +311,6 @@ func TestEveryKeeperKeepsItsPromises(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestTenThousandFilesTakeOneListing(t *testing.T) {
-	t.Parallel()
-	dir := sourcetest.Dir(t)
-	lay(t, dir, "00000.csv", "1")
-	for i := range 9_999 { // names of one file: quicker made
-		require.NoError(t, os.Link(filepath.Join(dir, "00000.csv"), filepath.Join(dir, fmt.Sprintf("%05d.csv", i+1))))
-	}
-	s := new(sourcetest.Server).Start(t)
-	for _, open := range []func(view) (source.Keeper, error){keepers["directory"](t), keepers["OpenSSH"](t), overSFTP(s.Login)} {
-		p, err := open(view{folder: dir})
-		require.NoError(t, err)
-		files, err := p.List(t.Context())
-		require.NoError(t, err)
-		require.Len(t, files, 10_000)
-		require.Equal(t, "09999.csv", files[9999].Path)
-		require.NoError(t, p.Close())
-	}
-	require.Equal(t, 1, s.Calls("List"))
 }
 
 // broken is a place that could not even be opened.
