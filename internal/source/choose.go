@@ -58,7 +58,7 @@ func (c Choice) Choose(files []File, taken func(File) (time.Time, bool), days []
 	}
 	out := make([]Verdict, 0, len(files))
 	for _, f := range files {
-		why := ""
+		var why string
 		at, before := taken(f)
 		switch marker := m.markerOf(f.Path); {
 		case f.Odd != "":

@@ -224,14 +224,14 @@ func TestAFileThatCannotBeTakenKeepsNoOtherBack(t *testing.T) {
 		},
 	}
 	onEveryKeeper(t, func(t *testing.T, dir string, open func(view) source.Keeper) {
-		for kind, make := range become {
+		for kind, put := range become {
 			f := newFeed(t, open(view{folder: dir}))
 			lay(t, dir, "a.csv", "1")
 			lay(t, dir, "z.csv", kind)
 			files := fresh(t, f)
 			require.Len(t, files, 2)
 			require.NoError(t, os.Remove(filepath.Join(dir, "a.csv")))
-			make(t, filepath.Join(dir, "a.csv"))
+			put(t, filepath.Join(dir, "a.csv"))
 			_, err := f.Take(t.Context(), files[0])
 			require.ErrorIs(t, err, importer.ErrRefused, kind)
 			require.ErrorContains(t, err, "a.csv is "+strings.TrimSpace(kind)+", not a file with contacts, and is left alone")
