@@ -232,11 +232,13 @@ func TestAWebFileWaitsUntilThereIsRoomInTheSpool(t *testing.T) {
 			requireNoRoom(t, f, theOnly(t, f))
 			require.Empty(t, names(t, f.Spool))
 		}
-		full := newFeed(t, newHTTPS(t, httpsOptions(s, "/leads.csv")))
+		at := &failing{Place: newHTTPS(t, httpsOptions(s, "/leads.csv")), name: "leads.csv"}
+		full := newFeed(t, at)
 		full.Spool.Quota = 10
 		kept := filepath.Join(full.Spool.Dir, strings.Repeat("0", 64))
 		require.NoError(t, os.WriteFile(kept, make([]byte, 10), 0o600))
 		requireNoRoom(t, full, theOnly(t, full))
+		require.Zero(t, at.asked, "there was no room for a single byte")
 		require.NoError(t, os.Remove(kept))
 		full.Spool.Quota = 1002
 		requireTaken(t, full, theOnly(t, full), []byte(content))
