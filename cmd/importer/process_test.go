@@ -50,6 +50,7 @@ type site struct {
 	program string         // what start starts
 	files   map[string]int // the rows of each file
 	limit   int            // the calls in flight that are promised
+	key     string         // of the claims; empty: importers make it in ./state
 	watch   watch
 	adds    func(*dialersim.Request) dialersim.Fault // what firstCalls has said
 }
@@ -134,8 +135,8 @@ func (p *process) ends(t *testing.T) int {
 
 // result is the object that a run with --json ends with.
 type result struct {
-	Run                  int64
-	Rows, Pending, Calls int
+	Run                         int64
+	Files, Rows, Pending, Calls int
 	Outcomes, Reasons    map[string]int
 	Alarms               []string
 }
