@@ -92,11 +92,16 @@ func (v *vendor) onAnotherHost(t *testing.T) {
 	v.key = strings.Repeat("shared-by-all-hosts-", 2)
 	v.watch.secrets = append(v.watch.secrets, v.key)
 	v.env = append(v.env, "LEDGER_KEY="+v.key)
-	text, err := os.ReadFile(filepath.Join(v.dir, "importer.yaml"))
-	require.NoError(t, err)
-	shared := strings.Replace(string(text), `{dsn: "${LEDGER}"`, `{dsn: "${LEDGER}", hmac_key: "${LEDGER_KEY}"`, 1)
+	shared := strings.Replace(v.config(t), `{dsn: "${LEDGER}"`, `{dsn: "${LEDGER}", hmac_key: "${LEDGER_KEY}"`, 1)
 	v.write(t, "importer.yaml", shared)
 	v.write(t, "other.yaml", strings.Replace(shared, "state_dir: ./state", "state_dir: ./state-of-another", 1))
+}
+
+func (v *vendor) config(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(v.dir, "importer.yaml"))
+	require.NoError(t, err)
+	return string(text)
 }
 
 // lay leaves a whole file at the place, younger than those before it.

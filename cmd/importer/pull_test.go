@@ -116,3 +116,17 @@ func TestPullGoesOnOnAnotherHost(t *testing.T) {
 		})
 	}
 }
+
+// The dead host's lease has still to run out: by then its files were looked at
+// once, and nobody else was to take them.
+func TestPullFetchesWhatADeadHostHadLeased(t *testing.T) {
+	t.Parallel()
+	v := newVendor(t, places["directory"], eager)
+	v.write(t, "importer.yaml", strings.Replace(v.config(t), "lease: 300ms", "lease: 2s", 1))
+	v.onAnotherHost(t)
+	v.lay(t, "contacts.csv", v.people("contacts.csv", contacts()[:41]))
+	require.True(t, v.killedAt(t, crashpoint.DropLeased))
+	v.pull(t, exitDone, "--config", "other.yaml")
+	v.requireEachLeadOnce(t, 40)
+	v.requireNothingLeft(t)
+}

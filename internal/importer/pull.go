@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
 	"time"
 
 	"importer/internal/crashpoint"
@@ -63,6 +65,9 @@ func (im *Importer) Pull(ctx context.Context, feed Feed, src Source) (Summary, e
 			return errors.Join(faults, err)
 		}
 		more, err := r.resume(ctx)
+		if err == nil && faults == nil && errors.Is(more, fs.ErrNotExist) {
+			more, err = p.fetchAgain(ctx)
+		}
 		if err == nil {
 			err = p.putAway(ctx)
 		}
@@ -120,6 +125,22 @@ func (p pull) files(ctx context.Context) (faults, err error) {
 		}
 	}
 	return faults, nil
+}
+
+// fetchAgain takes the files of unfinished drops whose copies are missing. At
+// the first look another importer, perhaps on another host, still held these
+// drops; it has died, and its lease has run out.
+func (p pull) fetchAgain(ctx context.Context) (faults, err error) {
+	p.summary.Drops = slices.DeleteFunc(p.summary.Drops, func(s DropSummary) bool {
+		return !s.Drop.Complete && (s.Drop.State == DropSpooled || s.Drop.State == DropImporting)
+	})
+	faults, err = p.files(ctx)
+	if err != nil {
+		return faults, err
+	}
+	// What is missing at its place too is missed again.
+	more, err := p.resume(ctx)
+	return errors.Join(faults, more), err
 }
 
 func (p pull) taken(ctx context.Context, listed []File) (taken map[File]time.Time, err error) {

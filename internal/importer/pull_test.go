@@ -196,8 +196,37 @@ func TestAMissingCopyKeepsNoOtherDropBack(t *testing.T) {
 		}
 		s, err := b.pull(t, newFolder())
 		require.ErrorIs(t, err, fs.ErrNotExist)
-		require.Equal(t, importer.DropSpooled, s.Drops[0].Drop.State, "it may be found again")
-		require.Equal(t, importer.DropDone, s.Drops[1].Drop.State)
+		states := map[string]importer.DropState{}
+		for _, d := range s.Drops {
+			states[d.Drop.Name] = d.Drop.State
+		}
+		require.Equal(t, map[string]importer.DropState{"a.csv": importer.DropSpooled, "b.csv": importer.DropDone}, states, "a.csv may be found again")
+	})
+}
+
+// Whoever has the copy has died, and its lease runs out while this run waits.
+func TestAFileThatADeadImporterHadIsFetchedByTheSameRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		f := newFolder("a.csv")
+		d, err := b.ledger.OpenDrop(t.Context(), drop("a.csv", 3).Drop)
+		require.NoError(t, err)
+		require.NoError(t, b.ledger.TakeFile(t.Context(), "acme", "folder", f.files[0], []int64{d.ID}))
+		_, dead, err := b.ledger.StartRun(t.Context(), "acme", "run")
+		require.NoError(t, err)
+		_, err = b.ledger.LeaseDrop(t.Context(), d.ID, dead, b.importer.Limits.Lease)
+		require.NoError(t, err)
+		b.importer.Reopen = func(d importer.Drop) (importer.Incoming, error) {
+			in := drop(d.Name, int(d.Bytes))
+			in.Open = func() (importer.Reader, error) { return nil, fs.ErrNotExist }
+			return in, nil
+		}
+		s, err := b.pull(t, f)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a.csv"}, f.gone)
+		require.Len(t, s.Drops, 1)
+		require.Equal(t, importer.DropDone, s.Drops[0].Drop.State)
+		b.requireOnce(t, 3)
 	})
 }
 
