@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"importer/internal/crashpoint"
+	"importer/internal/source/sourcetest"
 )
 
 // isOfFiles tells the points that only importers reach which pull.
@@ -79,7 +80,7 @@ func TestTwoPullersOfOneFolderTakeEachFileOnce(t *testing.T) {
 	for _, config := range []string{"importer.yaml", "other.yaml"} {
 		t.Run(config, func(t *testing.T) {
 			t.Parallel()
-			v := newVendor(t, places["sftp"], eager)
+			v := newVendor(t, lockedSFTP, eager)
 			v.onAnotherHost(t)
 			v.layAll(t, false, false)
 			one := v.startTo(t, crashpoint.FilesListed, "run", "acme", "--json")
@@ -129,4 +130,15 @@ func TestPullFetchesWhatADeadHostHadLeased(t *testing.T) {
 	v.pull(t, exitDone, "--config", "other.yaml")
 	v.requireEachLeadOnce(t, 40)
 	v.requireNothingLeft(t)
+}
+
+func TestARefusedLoginShowsNoSecrets(t *testing.T) {
+	t.Parallel()
+	v := newVendor(t, lockedSFTP, eager)
+	_, stranger := sourcetest.NewKey(t)
+	v.write(t, "importer.yaml", strings.Replace(v.config(t), "vendor_key", "stranger", 1))
+	v.write(t, "stranger", string(stranger))
+	p := v.start(t, "run", "acme")
+	require.Equal(t, exitFailed, p.ends(t)) // the site looks at what it has said
+	require.Contains(t, p.err.String(), "login")
 }
