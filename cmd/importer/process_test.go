@@ -137,8 +137,8 @@ func (p *process) ends(t *testing.T) int {
 type result struct {
 	Run                         int64
 	Files, Rows, Pending, Calls int
-	Outcomes, Reasons    map[string]int
-	Alarms               []string
+	Outcomes, Reasons           map[string]int
+	Alarms                      []string
 }
 
 func (p *process) result(t *testing.T) result {

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,7 +140,36 @@ func TestAFileIsTakenWhenItsMarkerIsThere(t *testing.T) {
 			require.Zero(t, v.pull(t, exitDone).Files)
 			v.begins(t, "leads.csv.done", "").ends(t)
 			require.Equal(t, morningLeads, v.pull(t, exitDone).Outcomes["SUCCESS"])
-			v.ends["imported/leads.csv"], v.ends["leads.csv.done"] = text, ""
+			v.ends["imported/leads.csv"], v.ends["imported/leads.csv.done"] = text, ""
+			v.requireTidy(t)
+
+			// The next day's file is no more complete because this one was.
+			w = v.begins(t, "leads.csv", text)
+			w.goesOn(t, cut)
+			require.Zero(t, v.pull(t, exitDone).Files)
+		})
+	}
+}
+
+// A marker that is there for several files, or always, is nobody's to take along.
+func TestAMarkerOfSeveralFilesStays(t *testing.T) {
+	t.Parallel()
+	for name, k := range map[string]struct{ template, marker string }{
+		"the stem's": {"{{.Stem}}.ok", "contacts.ok"},
+		"always":     {"complete", "complete"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newVendor(t, places["directory"], eager+"      marker: \""+k.template+"\"\n")
+			rows := contacts()
+			v.lay(t, "contacts.csv", v.people("contacts.csv", rows[:21]))
+			v.lay(t, k.marker, nil)
+			if k.marker == "contacts.ok" {
+				v.lay(t, "contacts.txt", v.people("contacts.txt", slices.Concat(rows[:1], rows[21:41])))
+			}
+			v.pull(t, exitDone)
+			delete(v.ends, "imported/"+k.marker)
+			v.ends[k.marker] = ""
 			v.requireTidy(t)
 		})
 	}

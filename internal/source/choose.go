@@ -107,6 +107,33 @@ func (c Choice) tooYoung(f File, now time.Time) string {
 	return fmt.Sprintf("it was written to less than %s ago", c.MinAge)
 }
 
+// markers finds the markers that lie beside files, by the files' paths. One that
+// is there for several files, or always, is not among them.
+func (c Choice) markers(files []File, days []time.Time) (map[string]File, error) {
+	m, err := c.compile(days)
+	if err != nil {
+		return nil, err
+	}
+	there, of := make(map[string]File, len(files)), map[string][]string{}
+	for _, f := range files {
+		there[f.Path] = f
+		name := m.markerOf(f.Path)
+		if name != "" && name != f.Path && m.matches(path.Base(f.Path)) {
+			of[name] = append(of[name], f.Path)
+		}
+	}
+	markers := map[string]File{}
+	for name, waiting := range of {
+		marker, ok := there[name]
+		if ok && marker.Odd == "" && len(waiting) == 1 && strings.Contains(path.Base(name), stem(waiting[0])) {
+			markers[waiting[0]] = marker
+		}
+	}
+	return markers, nil
+}
+
+func stem(name string) string { return strings.TrimSuffix(path.Base(name), path.Ext(name)) }
+
 func compareBools(a, b bool) int {
 	switch {
 	case a == b:
@@ -214,7 +241,7 @@ func (m *matcher) markerOf(file string) string {
 	}
 	name := path.Base(file)
 	var text strings.Builder
-	if err := m.marker.Execute(&text, named{Name: name, Stem: strings.TrimSuffix(name, path.Ext(name))}); err != nil {
+	if err := m.marker.Execute(&text, named{Name: name, Stem: stem(name)}); err != nil {
 		return ""
 	}
 	return path.Join(path.Dir(file), text.String())

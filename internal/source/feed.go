@@ -51,7 +51,8 @@ type Feed struct {
 	WriteRejects func(ctx context.Context, drops []int64, to io.Writer) (some bool, err error)
 	Now          func() time.Time
 
-	listed map[importer.File]File // what the last Look saw; nil: nothing was seen
+	listed  map[importer.File]File // what the last Look saw; nil: nothing was seen
+	markers map[string]File        // of files, by their paths, that it saw beside them
 }
 
 var _ importer.Source = (*Feed)(nil)
@@ -80,12 +81,15 @@ func (f *Feed) Judge(ctx context.Context, taken func([]importer.File) (map[impor
 	if err != nil {
 		return nil, err
 	}
-	choice := f.Choice
+	choice, days := f.Choice, []time.Time{f.Now()}
 	choice.Ours = f.isOurs
+	if f.markers, err = choice.markers(files, days); err != nil {
+		return nil, err
+	}
 	return choice.Choose(files, func(file File) (time.Time, bool) {
 		at, ok := before[file.known()]
 		return at, ok
-	}, []time.Time{f.Now()}, f.Now())
+	}, days, f.Now())
 }
 
 // isOurs tells the files that were put away.
@@ -247,25 +251,47 @@ func (f *Feed) PutAway(ctx context.Context, taken importer.TakenFile) (gone bool
 	if !ok { // it was put away before, or is another one now
 		return true, nil
 	}
-	switch {
-	case taken.Failed:
-		if f.Failed == "" {
-			return false, nil
-		}
-		err = f.move(ctx, keeper, file, path.Join(f.Failed, file.Path), taken.ID)
-	case f.After == Archive:
-		err = f.move(ctx, keeper, file, path.Join(f.Archive, file.Path), taken.ID)
-	case f.After == Rename:
-		err = f.move(ctx, keeper, file, file.Path+renamedSuffix, taken.ID)
-	case f.After == Delete:
-		err = f.patiently(ctx, func(ctx context.Context) error { return keeper.Remove(ctx, file) })
-	default:
+	if f.stays(taken) {
 		return false, nil
 	}
-	if (errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrChanged)) && !errors.Is(err, errAstray) {
+	// First, since nobody knows whose it was when the file is gone. It would say
+	// of the next file of that name that it is complete.
+	if marker, ok := f.markers[file.Path]; ok {
+		if err := f.away(ctx, keeper, marker, taken); err != nil && !isGone(err) {
+			return false, err
+		}
+	}
+	err = f.away(ctx, keeper, file, taken)
+	if isGone(err) {
 		return true, nil
 	}
 	return err == nil, err
+}
+
+func (f *Feed) stays(taken importer.TakenFile) bool {
+	if taken.Failed {
+		return f.Failed == ""
+	}
+	return f.After != Archive && f.After != Rename && f.After != Delete
+}
+
+// away puts something where the file taken is to go.
+func (f *Feed) away(ctx context.Context, keeper Keeper, file File, taken importer.TakenFile) error {
+	switch {
+	case taken.Failed:
+		return f.move(ctx, keeper, file, path.Join(f.Failed, file.Path), taken.ID)
+	case f.After == Archive:
+		return f.move(ctx, keeper, file, path.Join(f.Archive, file.Path), taken.ID)
+	case f.After == Rename:
+		return f.move(ctx, keeper, file, file.Path+renamedSuffix, taken.ID)
+	default:
+		return f.patiently(ctx, func(ctx context.Context) error { return keeper.Remove(ctx, file) })
+	}
+}
+
+// isGone tells that something is not there any more, or is something else.
+func isGone(err error) bool {
+	return (errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrChanged)) && !errors.Is(err, errAstray)
 }
 
 // move gives a file another name, with the number that it has in the ledger if
