@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,12 +31,16 @@ func (v *vendor) begins(t *testing.T, name, content string) *writer {
 	return &writer{f, content}
 }
 
-// goesOn writes the next bytes.
+// writes writes the next bytes.
+func (w *writer) writes(n int) error {
+	_, err := w.WriteString(w.rest[:n])
+	w.rest = w.rest[n:]
+	return err
+}
+
 func (w *writer) goesOn(t *testing.T, n int) {
 	t.Helper()
-	_, err := w.WriteString(w.rest[:n])
-	require.NoError(t, err)
-	w.rest = w.rest[n:]
+	require.NoError(t, w.writes(n))
 }
 
 // ends writes what is missing.
@@ -61,25 +66,26 @@ func TestAFileThatIsWrittenAllTheTimeIsNotTaken(t *testing.T) {
 	v := newVendor(t, places["directory"], strings.NewReplacer("min_age: 0", "min_age: "+minAge.String(), "settle: 0", "settle: 200ms").Replace(eager))
 	text, _ := v.morning()
 	w := v.begins(t, "leads.csv", text)
-	written, whole := make(chan bool), make(chan time.Time, 1)
+	written, whole := make(chan bool), make(chan error, 1)
 	go func() {
+		defer close(written)
 		const pieces = 25
+		var err error
 		for range pieces {
-			w.goesOn(t, len(text)/pieces)
+			err = errors.Join(err, w.writes(len(text)/pieces))
 			select {
 			case written <- true:
-			default:
+			default: // an importer is at work
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		w.ends(t)
-		close(written)
-		whole <- time.Now()
+		whole <- errors.Join(err, w.writes(len(w.rest)), w.Close())
 	}()
 	for range written {
 		require.Zero(t, v.pull(t, exitDone).Files)
 	}
-	time.Sleep(time.Until((<-whole).Add(minAge)))
+	require.NoError(t, <-whole)
+	time.Sleep(minAge)
 	r := v.pull(t, exitDone)
 	require.Equal(t, 1, r.Files)
 	require.Equal(t, map[string]int{"SUCCESS added": morningLeads}, r.Reasons)
