@@ -26,7 +26,7 @@ its own. Rows are counted as they stand now.
   importing  rows are being recorded, or have no outcome yet
   done       every row has an outcome
   held       a person must decide, nothing was imported; why stands below
-  failed     could not be read, nothing was imported; why stands below
+  failed     could not be read, or not to its end; why stands below
 
 Drops that a feed's source has brought tell their place and their path there,
 those of imported files do not. With --json the hash is whole, and each file

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -72,7 +73,11 @@ func (sh *shell) pull(ctx context.Context, name string, noWait bool) (err error)
 func (a *app) enterSpool(ctx context.Context, feed string) (leave func() error, err error) {
 	return a.spool(feed).Enter(func(sha [sha256.Size]byte) (bool, error) {
 		d, err := a.ledger.KnownDrop(ctx, feed, sha)
-		return d.State == importer.DropSpooled || d.State == importer.DropImporting || d.State == importer.DropHeld, err
+		if err != nil || d.State == importer.DropHeld {
+			return true, err
+		}
+		unfinished, err := a.ledger.Unfinished(ctx, feed)
+		return slices.ContainsFunc(unfinished, func(u importer.Drop) bool { return u.ID == d.ID }), err
 	})
 }
 

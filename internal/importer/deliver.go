@@ -133,9 +133,8 @@ func (d *delivery) feed(ctx context.Context) error {
 	end := errAllDone
 	if !d.onlyLost && !d.fed.Complete {
 		err := d.record(ctx)
-		var unreadable *UnreadableError
 		switch {
-		case errors.As(err, &unreadable): // the batches before the damage are delivered
+		case isFileFault(err): // what was recorded before is delivered
 			end = err
 		case err != nil:
 			return err

@@ -13,8 +13,8 @@ func (d *delivery) isReadAlike(reader Reader) error {
 	if d.fed.Recorded == 0 || slices.Equal(d.fed.Header, reader.Header()) {
 		return nil
 	}
-	return &UnreadableError{fmt.Errorf("%s cannot be read on behind its first %d rows: its header is read otherwise than when they were recorded; "+
-		"undo the change of the feed's settings, import the file again, and make the change then", d.drop.Name, d.fed.Recorded)}
+	return &HoldError{fmt.Sprintf("%s cannot be read on behind its first %d rows: its header is read otherwise than when they were recorded; "+
+		"undo the change of the feed's settings, let the feed's next start bring the file to its end, and make the change then", d.drop.Name, d.fed.Recorded)}
 }
 
 // checkHeader tells that a drop's columns are others than those of the feed's

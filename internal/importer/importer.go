@@ -157,7 +157,7 @@ func (im *Importer) Run(ctx context.Context, feed Feed, kind string, drops []Inc
 		}
 		r.released = false
 		more, err := r.resume(ctx)
-		return errors.Join(faults, more, err)
+		return errors.Join(faults, more, r.stillMissing(), err)
 	})
 }
 
@@ -166,7 +166,8 @@ func (im *Importer) Run(ctx context.Context, feed Feed, kind string, drops []Inc
 func (im *Importer) Reconcile(ctx context.Context, feed Feed) (Summary, error) {
 	return im.carry(ctx, feed, "reconcile", func(ctx context.Context, r *run) error {
 		r.onlyLost = true
-		return errors.Join(r.resume(ctx))
+		faults, err := r.resume(ctx)
+		return errors.Join(faults, r.stillMissing(), err)
 	})
 }
 
@@ -181,11 +182,12 @@ type run struct {
 	released bool // a person has looked at the drops: none is held
 	resend   bool // rows that cannot be proven absent are sent again, a person has said so
 	summary  Summary
+	missing  map[int64]error // of the unfinished drops whose copies are not there
 }
 
 func (im *Importer) carry(ctx context.Context, feed Feed, kind string, work func(context.Context, *run) error) (Summary, error) {
 	started := time.Now()
-	r := &run{Importer: im, feed: feed}
+	r := &run{Importer: im, feed: feed, missing: map[int64]error{}}
 	err := im.patiently(ctx, func(ctx context.Context) (err error) {
 		r.id, r.holder, err = im.Ledger.StartRun(ctx, feed.Name, kind)
 		return err
@@ -240,7 +242,22 @@ func (r *run) importDrop(ctx context.Context, in Incoming) error {
 // with the others.
 func isFileFault(err error) bool {
 	var unreadable *UnreadableError
-	return errors.As(err, &unreadable) || errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrUnavailable)
+	var hold *HoldError
+	return errors.As(err, &unreadable) || errors.As(err, &hold) || isMissing(err)
+}
+
+// isMissing tells that a drop's copy is not there.
+func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrUnavailable) }
+
+// stillMissing is the error about drops whose copies were not there, but for
+// those that have come again since.
+func (r *run) stillMissing() (err error) {
+	for _, d := range r.summary.Drops {
+		if d.Drop.State == DropSpooled || d.Drop.State == DropImporting {
+			err = errors.Join(err, r.missing[d.Drop.ID])
+		}
+	}
+	return err
 }
 
 // resume takes up the feed's unfinished drops, until there are none but those
@@ -265,6 +282,8 @@ func (r *run) resume(ctx context.Context) (faults, err error) {
 			did, err := r.resumeDrop(ctx, d)
 			worked = worked || did
 			switch {
+			case isMissing(err):
+				r.missing[d.ID] = fmt.Errorf("drop %d (%s) cannot be resumed: %w", d.ID, d.Name, err)
 			case isFileFault(err):
 				faults = errors.Join(faults, err)
 			case err != nil:
@@ -292,7 +311,7 @@ func (r *run) resumeDrop(ctx context.Context, d Drop) (worked bool, err error) {
 	}
 	in, err := r.Reopen(d)
 	if err != nil {
-		return false, errors.Join(fmt.Errorf("drop %d (%s) cannot be resumed: %w", d.ID, d.Name, err), r.leave(ctx, d, DropImporting, ""))
+		return false, errors.Join(err, r.leave(ctx, d, DropImporting, ""))
 	}
 	return true, r.work(ctx, d, &in)
 }
@@ -300,6 +319,12 @@ func (r *run) resumeDrop(ctx context.Context, d Drop) (worked bool, err error) {
 // hasLeftOpen tells whether this run has worked on a drop and could not finish it.
 func (r *run) hasLeftOpen(d Drop) bool {
 	return slices.ContainsFunc(r.summary.Drops, func(s DropSummary) bool { return s.Drop.ID == d.ID && s.Drop.State != DropDone })
+}
+
+// hasEnded tells whether this run has brought a drop to its end.
+func (r *run) hasEnded(d Drop) bool {
+	return (d.State == DropDone || d.State == DropFailed) &&
+		slices.ContainsFunc(r.summary.Drops, func(s DropSummary) bool { return s.Drop.ID == d.ID && s.Drop.State == d.State })
 }
 
 // sum notes how a drop stands now.
@@ -313,11 +338,11 @@ func (r *run) work(ctx context.Context, d Drop, in *Incoming) error {
 	if err := r.refresh(ctx, &d, in); err != nil {
 		return errors.Join(err, r.leaveLease(ctx, d, d.State, d.Why))
 	}
-	already := d.State == DropDone
-	if already && slices.ContainsFunc(r.summary.Drops, func(s DropSummary) bool { return s.Drop.ID == d.ID }) {
+	if r.hasEnded(d) {
 		r.Log.Warn("a file has the same content as another one of this run", "file", in.Drop.Name, "drop", d.ID)
-		return errors.Join(r.DropDone(ctx, d), r.leaveLease(ctx, d, DropDone, ""))
+		return errors.Join(r.DropDone(ctx, d), r.leaveLease(ctx, d, d.State, d.Why))
 	}
+	already := d.State == DropDone
 	err := r.patiently(ctx, func(ctx context.Context) error {
 		return r.Ledger.JoinDrop(ctx, r.id, d, already)
 	})
@@ -339,8 +364,10 @@ func (r *run) bring(ctx context.Context, d Drop, in *Incoming) error {
 	switch {
 	case errors.As(err, &hold) && d.Recorded == 0:
 		to, why, err = DropHeld, hold.Why, nil
-	case errors.As(err, &unreadable) && d.Recorded == 0:
+	case errors.As(err, &unreadable): // what was recorded of it has its outcome
 		to, why = DropFailed, unreadable.Error()
+	case isMissing(err) && d.State == DropFailed: // its copy was needed no more
+		to, why, err = DropFailed, d.Why, &UnreadableError{errors.New(d.Why)}
 	case err != nil:
 		to = DropImporting
 	}

@@ -66,13 +66,15 @@ type Drops interface {
 // Files remembers what was taken from feeds' sources.
 type Files interface {
 	// Taken tells which of the files that lie at a feed's place now were taken
-	// from there, and when. A file of which a drop is not recorded to its end,
-	// though nobody works on it, is to be taken once more: its copy may be lost.
-	// So is one of which the place tells neither time nor version: what is in it
-	// is known when its hash is.
+	// from there, and when. A file of which the place tells neither time nor
+	// version is not among them: what is in it is known when its hash is.
 	Taken(ctx context.Context, feed, place string, files []File) (map[File]time.Time, error)
-	// TakeFile records that a file was taken, and its drops.
-	TakeFile(ctx context.Context, feed, place string, f File, drops []int64) error
+	// TakeFile records that a file was taken, with its drops, which are opened as
+	// by OpenDrop, and returns the file's number.
+	TakeFile(ctx context.Context, feed, place string, f File, drops []Drop) (int64, error)
+	// LoseFiles records that the copies of drops are not there: the files that
+	// they came in are new ones where they lie at a place.
+	LoseFiles(ctx context.Context, feed, place string, drops []int64) error
 	// Ended lists the files, oldest first, whose drops are all done or failed
 	// and that were not ended yet.
 	Ended(ctx context.Context, feed, place string) ([]TakenFile, error)

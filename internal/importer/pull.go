@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"maps"
 	"slices"
 	"time"
 
@@ -53,25 +53,14 @@ type Source interface {
 	PutAway(ctx context.Context, f TakenFile) (gone bool, err error)
 }
 
-// Pull takes a feed's new files, one after the other, imports them, and puts
-// them away when all of their rows have an outcome. Then it brings in what
-// earlier runs of the feed left unfinished, also when the place is out of reach.
+// Pull goes on with what earlier runs of the feed left unfinished, also when the
+// place is out of reach. Then it takes the new files, one after the other, imports
+// them, and puts them away when all of their rows have an outcome.
 func (im *Importer) Pull(ctx context.Context, feed Feed, src Source) (Summary, error) {
 	return im.carry(ctx, feed, "run", func(ctx context.Context, r *run) error {
 		p := pull{r, src}
-		// What is the files' or the place's fault keeps no other drop back.
-		faults, err := p.files(ctx)
-		if err != nil {
-			return errors.Join(faults, err)
-		}
-		more, err := r.resume(ctx)
-		if err == nil && faults == nil && errors.Is(more, fs.ErrNotExist) {
-			more, err = p.fetchAgain(ctx)
-		}
-		if err == nil {
-			err = p.putAway(ctx)
-		}
-		return errors.Join(faults, more, err)
+		faults, err := p.steps(ctx)
+		return errors.Join(faults, r.stillMissing(), err)
 	})
 }
 
@@ -81,21 +70,48 @@ type pull struct {
 	src Source
 }
 
-// files takes and imports the new files. The first error is about files or the
-// place, the second ends the run.
-func (p pull) files(ctx context.Context) (faults, err error) {
-	var lost error // the ledger's error, which is no fault of the place
-	files, err := p.src.Look(ctx, func(listed []File) (map[File]time.Time, error) {
-		taken, err := p.taken(ctx, listed)
-		lost = err
-		return taken, err
-	})
-	if lost != nil || ctx.Err() != nil {
-		return nil, err
+// steps are those of a pull. The first error is about files or the place, and
+// keeps no other drop back; the second ends the run.
+func (p pull) steps(ctx context.Context) (faults, err error) {
+	faults, err = p.resume(ctx)
+	if err == nil && len(p.missing) > 0 {
+		err = p.patiently(ctx, func(ctx context.Context) error {
+			return p.Ledger.LoseFiles(ctx, p.feed.Name, p.src.Place(), slices.Collect(maps.Keys(p.missing)))
+		})
 	}
 	if err != nil {
-		return err, nil
+		return faults, err
 	}
+	files, away, err := p.look(ctx)
+	if err != nil || away != nil {
+		return errors.Join(faults, away), err
+	}
+	more, err := p.take(ctx, files)
+	faults = errors.Join(faults, more)
+	if err == nil { // what this run's rows have reopened
+		more, err = p.resume(ctx)
+		faults = errors.Join(faults, more)
+	}
+	if err == nil {
+		err = p.putAway(ctx, anyFile)
+	}
+	return faults, err
+}
+
+// look lists the new files. The first error is the place's.
+func (p pull) look(ctx context.Context) (files []File, away, err error) {
+	files, away = p.src.Look(ctx, func(listed []File) (taken map[File]time.Time, _ error) {
+		taken, err = p.taken(ctx, listed)
+		return taken, err
+	})
+	if err != nil || ctx.Err() != nil {
+		return nil, nil, errors.Join(err, context.Cause(ctx))
+	}
+	return files, away, nil
+}
+
+// take takes and imports files.
+func (p pull) take(ctx context.Context, files []File) (faults, err error) {
 	crashpoint.Reach(crashpoint.FilesListed)
 	for _, f := range files {
 		// Another importer may have been faster.
@@ -127,22 +143,6 @@ func (p pull) files(ctx context.Context) (faults, err error) {
 	return faults, nil
 }
 
-// fetchAgain takes the files of unfinished drops whose copies are missing. At
-// the first look another importer, perhaps on another host, still held these
-// drops; it has died, and its lease has run out.
-func (p pull) fetchAgain(ctx context.Context) (faults, err error) {
-	p.summary.Drops = slices.DeleteFunc(p.summary.Drops, func(s DropSummary) bool {
-		return !s.Drop.Complete && (s.Drop.State == DropSpooled || s.Drop.State == DropImporting)
-	})
-	faults, err = p.files(ctx)
-	if err != nil {
-		return faults, err
-	}
-	// What is missing at its place too is missed again.
-	more, err := p.resume(ctx)
-	return errors.Join(faults, more), err
-}
-
 func (p pull) taken(ctx context.Context, listed []File) (taken map[File]time.Time, err error) {
 	err = p.patiently(ctx, func(ctx context.Context) error {
 		taken, err = p.Ledger.Taken(ctx, p.feed.Name, p.src.Place(), listed)
@@ -153,21 +153,16 @@ func (p pull) taken(ctx context.Context, listed []File) (taken map[File]time.Tim
 
 // importFile imports a file's drops and puts the file away.
 func (p pull) importFile(ctx context.Context, f File, drops []Incoming) (fault, err error) {
-	ids := make([]int64, len(drops))
+	opened := make([]Drop, len(drops))
 	for i, in := range drops {
-		err := p.patiently(ctx, func(ctx context.Context) error {
-			d, err := p.Ledger.OpenDrop(ctx, in.Drop)
-			ids[i] = d.ID
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
+		opened[i] = in.Drop
 	}
 	// From here on the ledger knows what lies in the spool, and that the file
 	// need not be fetched again.
-	err = p.patiently(ctx, func(ctx context.Context) error {
-		return p.Ledger.TakeFile(ctx, p.feed.Name, p.src.Place(), f, ids)
+	var id int64
+	err = p.patiently(ctx, func(ctx context.Context) (err error) {
+		id, err = p.Ledger.TakeFile(ctx, p.feed.Name, p.src.Place(), f, opened)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -182,11 +177,14 @@ func (p pull) importFile(ctx context.Context, f File, drops []Incoming) (fault, 
 			return fault, err
 		}
 	}
-	return fault, p.putAway(ctx)
+	return fault, p.putAway(ctx, id)
 }
 
-// putAway puts the files away whose drops have ended, those of earlier runs too.
-func (p pull) putAway(ctx context.Context) error {
+const anyFile = 0
+
+// putAway puts the files away whose drops have ended, those of earlier runs too,
+// or only one of them.
+func (p pull) putAway(ctx context.Context, only int64) error {
 	var ended []TakenFile
 	err := p.patiently(ctx, func(ctx context.Context) (err error) {
 		ended, err = p.Ledger.Ended(ctx, p.feed.Name, p.src.Place())
@@ -196,14 +194,20 @@ func (p pull) putAway(ctx context.Context) error {
 		return err
 	}
 	for _, f := range ended {
+		if only != anyFile && f.ID != only {
+			continue
+		}
 		gone, err := p.src.PutAway(ctx, f)
 		if ctx.Err() != nil {
 			return errors.Join(err, context.Cause(ctx))
 		}
 		if err != nil {
-			// The import stands; the next run tries again.
+			// The import stands.
 			p.Log.Warn("a file could not be put away, the next run tries again", "file", f.File.Path, "err", err)
-			continue
+			if errors.Is(err, ErrRefused) {
+				continue
+			}
+			return nil // the next file would fare no better
 		}
 		crashpoint.Reach(crashpoint.FilePutAway)
 		err = p.patiently(ctx, func(ctx context.Context) error { return p.Ledger.EndFile(ctx, f.ID, gone) })

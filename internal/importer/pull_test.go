@@ -25,6 +25,9 @@ type folder struct {
 	before  func(path string)
 	fetched []string
 	gone    []string
+	asked   int            // to put something away
+	damaged map[string]int // at which row
+	twice   bool           // each file holds its drop twice
 }
 
 func newFolder(paths ...string) *folder {
@@ -62,10 +65,17 @@ func (f *folder) Take(_ context.Context, file importer.File) ([]importer.Incomin
 	if in.Drop.Bytes == 0 {
 		in.Open = func() (importer.Reader, error) { return nil, &importer.UnreadableError{Err: errors.New("garbage")} }
 	}
+	if at, ok := f.damaged[file.Path]; ok {
+		in.Open = func() (importer.Reader, error) { return &damagedAt{rows{n: f.rows[file.Path]}, at}, nil }
+	}
+	if f.twice {
+		return []importer.Incoming{in, in}, nil
+	}
 	return []importer.Incoming{in}, nil
 }
 
 func (f *folder) PutAway(_ context.Context, file importer.TakenFile) (bool, error) {
+	f.asked++
 	if f.stuck != nil || f.leave {
 		return false, f.stuck
 	}
@@ -77,6 +87,29 @@ func (f *folder) PutAway(_ context.Context, file importer.TakenFile) (bool, erro
 func (b *bench) pull(t *testing.T, f *folder) (importer.Summary, error) {
 	t.Helper()
 	return b.importer.Pull(t.Context(), b.feed, f)
+}
+
+// takes has the ledger know that a file was taken, and nothing more.
+func (b *bench) takes(t *testing.T, f importer.File) importer.Drop {
+	t.Helper()
+	in := drop(f.Path, 3)
+	_, err := b.ledger.TakeFile(t.Context(), "acme", "folder", f, []importer.Drop{in.Drop})
+	require.NoError(t, err)
+	d, err := b.ledger.OpenDrop(t.Context(), in.Drop)
+	require.NoError(t, err)
+	return d
+}
+
+// losesCopies makes drops be missing in the spool.
+func (b *bench) losesCopies(names ...string) {
+	reopen := b.importer.Reopen
+	b.importer.Reopen = func(d importer.Drop) (importer.Incoming, error) {
+		in, err := reopen(d)
+		if slices.Contains(names, d.Name) {
+			in.Open = func() (importer.Reader, error) { return nil, fs.ErrNotExist }
+		}
+		return in, err
+	}
 }
 
 func TestNewFilesAreImportedOnceAndPutAway(t *testing.T) {
@@ -152,8 +185,12 @@ func TestAPlaceOutOfReachKeepsNoUnfinishedDropBack(t *testing.T) {
 			s, err := b.pull(t, f)
 			require.ErrorIs(t, err, out)
 			require.Equal(t, 3, s.Counts().Rows(), where)
-			require.Equal(t, []string{"a.csv"}, f.gone)
 			b.requireOnce(t, 3)
+			f.away = nil
+			clear(f.faults)
+			_, err = b.pull(t, f)
+			require.NoError(t, err)
+			require.ElementsMatch(t, []string{"a.csv", "b.csv"}, f.gone)
 		}
 	})
 }
@@ -162,14 +199,8 @@ func TestAFileWhoseCopyIsLostIsTakenAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, always(answers))
 		f := newFolder("a.csv")
-		d, err := b.ledger.OpenDrop(t.Context(), drop("a.csv", 3).Drop)
-		require.NoError(t, err)
-		require.NoError(t, b.ledger.TakeFile(t.Context(), "acme", "folder", f.files[0], []int64{d.ID}))
-		b.importer.Reopen = func(d importer.Drop) (importer.Incoming, error) {
-			in := drop(d.Name, int(d.Bytes))
-			in.Open = func() (importer.Reader, error) { return nil, fs.ErrNotExist }
-			return in, nil
-		}
+		b.takes(t, f.files[0])
+		b.losesCopies("a.csv")
 		s, err := b.pull(t, f)
 		require.NoError(t, err)
 		require.Equal(t, []string{"a.csv"}, f.fetched)
@@ -182,18 +213,9 @@ func TestAMissingCopyKeepsNoOtherDropBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, always(answers))
 		for _, name := range []string{"a.csv", "b.csv"} {
-			d, err := b.ledger.OpenDrop(t.Context(), drop(name, 3).Drop)
-			require.NoError(t, err)
-			require.NoError(t, b.ledger.TakeFile(t.Context(), "acme", "folder", importer.File{Path: name, Version: "1"}, []int64{d.ID}))
+			b.takes(t, importer.File{Path: name, Version: "1"})
 		}
-		reopen := b.importer.Reopen
-		b.importer.Reopen = func(d importer.Drop) (importer.Incoming, error) {
-			in, err := reopen(d)
-			if d.Name == "a.csv" {
-				in.Open = func() (importer.Reader, error) { return nil, fs.ErrNotExist }
-			}
-			return in, err
-		}
+		b.losesCopies("a.csv")
 		s, err := b.pull(t, newFolder())
 		require.ErrorIs(t, err, fs.ErrNotExist)
 		states := map[string]importer.DropState{}
@@ -209,24 +231,149 @@ func TestAFileThatADeadImporterHadIsFetchedByTheSameRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, always(answers))
 		f := newFolder("a.csv")
-		d, err := b.ledger.OpenDrop(t.Context(), drop("a.csv", 3).Drop)
-		require.NoError(t, err)
-		require.NoError(t, b.ledger.TakeFile(t.Context(), "acme", "folder", f.files[0], []int64{d.ID}))
+		d := b.takes(t, f.files[0])
 		_, dead, err := b.ledger.StartRun(t.Context(), "acme", "run")
 		require.NoError(t, err)
 		_, err = b.ledger.LeaseDrop(t.Context(), d.ID, dead, b.importer.Limits.Lease)
 		require.NoError(t, err)
-		b.importer.Reopen = func(d importer.Drop) (importer.Incoming, error) {
-			in := drop(d.Name, int(d.Bytes))
-			in.Open = func() (importer.Reader, error) { return nil, fs.ErrNotExist }
-			return in, nil
-		}
+		b.losesCopies("a.csv")
 		s, err := b.pull(t, f)
 		require.NoError(t, err)
 		require.Equal(t, []string{"a.csv"}, f.gone)
 		require.Len(t, s.Drops, 1)
 		require.Equal(t, importer.DropDone, s.Drops[0].Drop.State)
 		b.requireOnce(t, 3)
+	})
+}
+
+// A dialer that refuses the login for a whole day has no file fetched twice.
+func TestAFileWhoseCopyIsThereIsNotFetchedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(refusesLogin))
+		f := newFolder("a.csv")
+		for range 3 {
+			_, err := b.pull(t, f)
+			var stop *importer.StopError
+			require.ErrorAs(t, err, &stop)
+		}
+		b.dialer.fates = always(answers)
+		_, err := b.pull(t, f)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a.csv"}, f.fetched)
+		b.requireOnce(t, 3)
+	})
+}
+
+// damagedAt reads rows up to one that cannot be read.
+type damagedAt struct {
+	rows
+	at int
+}
+
+func (r *damagedAt) Next() (importer.Row, error) {
+	row, err := r.rows.Next()
+	if row.Record == r.at {
+		return row, &importer.UnreadableError{Err: errors.New("line too long")}
+	}
+	return row, err
+}
+
+func TestAFileThatIsDamagedFarBehindItsBeginningEndsAsFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		f := newFolder("a.csv", "b.csv")
+		f.damaged = map[string]int{"a.csv": 1500}
+		f.rows["a.csv"] = 2500
+		s, err := b.pull(t, f)
+		require.ErrorContains(t, err, "line too long")
+		require.Equal(t, importer.DropFailed, s.Drops[0].Drop.State)
+		require.Equal(t, 1000, s.Drops[0].Counts[importer.StateReason{State: importer.Succeeded, Reason: importer.ReasonAdded}])
+		require.Equal(t, importer.DropDone, s.Drops[1].Drop.State)
+		require.Equal(t, []string{"a.csv", "b.csv"}, f.gone)
+
+		_, err = b.pull(t, f)
+		require.NoError(t, err, "it is over")
+		require.Len(t, f.fetched, 2)
+	})
+}
+
+// The files of an archive may be the same.
+func TestTwoUnreadableDropsOfOneContentEndAsFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		f := newFolder("a.zip")
+		f.rows["a.zip"] = 0
+		f.twice = true
+		s, err := b.pull(t, f)
+		require.ErrorContains(t, err, "garbage")
+		require.Len(t, s.Drops, 1)
+		require.Equal(t, importer.DropFailed, s.Drops[0].Drop.State)
+		require.Equal(t, []string{"a.zip"}, f.gone)
+	})
+}
+
+// It failed by another importer, which has removed the copy, while this one
+// waited for it.
+func TestADropThatHasFailedMeanwhileStaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		in := drop("a.csv", 3)
+		in.Open = func() (importer.Reader, error) { return nil, &importer.UnreadableError{Err: errors.New("garbage")} }
+		_, err := b.run(t.Context(), in)
+		require.ErrorContains(t, err, "garbage")
+		in.Open = func() (importer.Reader, error) { return nil, fs.ErrNotExist }
+		s, err := b.run(t.Context(), in)
+		require.ErrorContains(t, err, "garbage")
+		require.NotErrorIs(t, err, fs.ErrNotExist)
+		require.Equal(t, importer.DropFailed, s.Drops[0].Drop.State)
+	})
+}
+
+// Its columns have become unclear by a change of the configuration.
+func TestADropThatIsHeldInItsMiddleKeepsNoOtherBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c importer.Call, _ int) fate {
+			if c.Lead.PhoneNumber > phone(1) {
+				return refusesLogin
+			}
+			return answers
+		})
+		f := newFolder("a.csv", "b.csv")
+		f.rows["a.csv"] = 8000
+		_, err := b.pull(t, f)
+		var stop *importer.StopError
+		require.ErrorAs(t, err, &stop)
+		b.dialer.fates = always(answers)
+		b.feed.Settings = "2"
+		reopen := b.importer.Reopen
+		b.importer.Reopen = func(d importer.Drop) (importer.Incoming, error) {
+			in, err := reopen(d)
+			in.Open = func() (importer.Reader, error) { return nil, &importer.HoldError{Why: "no column is the phone number"} }
+			return in, err
+		}
+		s, err := b.pull(t, f)
+		require.ErrorContains(t, err, "no column is the phone number")
+		require.Equal(t, []string{"b.csv"}, f.gone)
+		require.Zero(t, s.Pending(), "what was recorded is delivered")
+
+		b.importer.Reopen = reopen
+		_, err = b.pull(t, f)
+		require.NoError(t, err)
+		require.Equal(t, []string{"b.csv", "a.csv"}, f.gone)
+		b.requireOnce(t, 8000)
+	})
+}
+
+func TestAPlaceThatLetsNothingBePutAwayIsAskedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for err, asked := range map[error]int{errors.New("login refused"): 4, importer.ErrRefused: 6} {
+			b := setup(t, always(answers))
+			f := newFolder("a.csv", "b.csv", "c.csv")
+			f.stuck = err
+			_, err := b.pull(t, f)
+			require.NoError(t, err)
+			require.Equal(t, asked, f.asked, "each file when it has ended, and then all, or the first of them")
+		}
 	})
 }
 

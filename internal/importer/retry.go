@@ -40,7 +40,7 @@ func (r *run) retryDrop(ctx context.Context, id int64, from []State) error {
 	if err != nil {
 		return err
 	}
-	if d.State != DropDone && d.State != DropImporting { // it has no rows
+	if d.Recorded == 0 {
 		return r.leaveLease(ctx, d, d.State, d.Why)
 	}
 	if err := r.retryRows(ctx, d, from); err != nil {

@@ -28,29 +28,34 @@ func scanDrop(row pgx.Row) (importer.Drop, error) {
 }
 
 // OpenDrop implements importer.Drops.
-func (l *Ledger) OpenDrop(ctx context.Context, d importer.Drop) (importer.Drop, error) {
-	const insert = `
-		INSERT INTO drops (month, feed, dialer, name, sha256, bytes, settings)
-		VALUES (date_trunc('month', now() AT TIME ZONE 'UTC'), $1, $2, $3, $4, $5, $6)
-		ON CONFLICT (feed, sha256) DO NOTHING`
-	err := l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) (err error) {
-		const find = `SELECT ` + dropColumns + ` FROM drops WHERE feed = $1 AND sha256 = $2`
-		known, err := scanDrop(tx.QueryRow(ctx, find, d.Feed, d.SHA256[:]))
-		if !errors.Is(err, pgx.ErrNoRows) {
-			d = known
-			return err
-		}
-		if err := makePartitions(ctx, tx); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, insert, d.Feed, d.Dialer, storable(d.Name), d.SHA256[:], d.Bytes, d.Settings); err != nil {
-			return err
-		}
-		d, err = scanDrop(tx.QueryRow(ctx, find, d.Feed, d.SHA256[:]))
+func (l *Ledger) OpenDrop(ctx context.Context, d importer.Drop) (opened importer.Drop, err error) {
+	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) (err error) {
+		opened, err = openDrop(ctx, tx, d)
 		return err
 	})
 	crashpoint.Reach(crashpoint.DropOpened)
-	return d, err
+	return opened, err
+}
+
+func openDrop(ctx context.Context, tx pgx.Tx, d importer.Drop) (importer.Drop, error) {
+	const (
+		find   = `SELECT ` + dropColumns + ` FROM drops WHERE feed = $1 AND sha256 = $2`
+		insert = `
+			INSERT INTO drops (month, feed, dialer, name, sha256, bytes, settings)
+			VALUES (date_trunc('month', now() AT TIME ZONE 'UTC'), $1, $2, $3, $4, $5, $6)
+			ON CONFLICT (feed, sha256) DO NOTHING`
+	)
+	known, err := scanDrop(tx.QueryRow(ctx, find, d.Feed, d.SHA256[:]))
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return known, err
+	}
+	if err := makePartitions(ctx, tx); err != nil {
+		return d, err
+	}
+	if _, err := tx.Exec(ctx, insert, d.Feed, d.Dialer, storable(d.Name), d.SHA256[:], d.Bytes, d.Settings); err != nil {
+		return d, err
+	}
+	return scanDrop(tx.QueryRow(ctx, find, d.Feed, d.SHA256[:]))
 }
 
 // LeaseDrop implements importer.Drops.
@@ -100,8 +105,8 @@ func (l *Ledger) CloseDrop(ctx context.Context, id, holder int64, to importer.Dr
 		if err != nil {
 			return err
 		}
-		if to == importer.DropDone {
-			open := !d.Complete
+		if to == importer.DropDone || to == importer.DropFailed {
+			open := to == importer.DropDone && !d.Complete
 			if !open {
 				if err := tx.QueryRow(ctx, anyOpen, d.Month, id).Scan(&open); err != nil {
 					return err

@@ -17,10 +17,7 @@ func (l *Ledger) Taken(ctx context.Context, feed, place string, files []importer
 		JOIN unnest($3::text[], $4::bigint[], $5::timestamptz[], $6::text[]) WITH ORDINALITY AS listed (path, size, modified, version, n)
 			ON files.path = listed.path AND files.size = listed.size AND files.version = listed.version
 				AND files.modified IS NOT DISTINCT FROM listed.modified
-		WHERE feed = $1 AND place = $2 AND NOT gone AND (files.modified IS NOT NULL OR files.version <> '') AND NOT EXISTS (
-			SELECT FROM file_drops JOIN drops ON drop_id = drops.id
-			WHERE file_id = files.id AND state IN ('spooled', 'importing') AND NOT complete
-				AND coalesce(leased_until < clock_timestamp(), true))`
+		WHERE feed = $1 AND place = $2 AND NOT gone AND (files.modified IS NOT NULL OR files.version <> '')`
 	paths, sizes, versions := make([]string, len(files)), make([]int64, len(files)), make([]string, len(files))
 	modified := make([]*time.Time, len(files))
 	for i, f := range files {
@@ -69,21 +66,44 @@ func told(t time.Time) *time.Time {
 }
 
 // TakeFile implements importer.Files.
-func (l *Ledger) TakeFile(ctx context.Context, feed, place string, f importer.File, drops []int64) error {
+func (l *Ledger) TakeFile(ctx context.Context, feed, place string, f importer.File, drops []importer.Drop) (id int64, err error) {
 	const (
 		take = `
 			INSERT INTO files (feed, place, path, size, modified, version) VALUES ($1, $2, $3, $4, $5, $6)
 			ON CONFLICT (feed, place, path, size, modified, version) DO UPDATE SET taken = now(), ended = NULL, gone = false
 			RETURNING id`
-		link = `INSERT INTO file_drops (file_id, drop_id) SELECT $1, unnest($2::bigint[]) ON CONFLICT DO NOTHING`
+		// What it held when it was taken before is no concern of it any more.
+		unlink = `DELETE FROM file_drops WHERE file_id = $1 AND drop_id <> ALL ($2)`
+		link   = `INSERT INTO file_drops (file_id, drop_id) SELECT $1, unnest($2::bigint[]) ON CONFLICT DO NOTHING`
 	)
-	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
-		var id int64
-		err := tx.QueryRow(ctx, take, feed, place, storable(f.Path), f.Size, told(f.Modified), storable(f.Version)).Scan(&id)
-		if err != nil {
+	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		ids := make([]int64, len(drops))
+		for i, d := range drops {
+			opened, err := openDrop(ctx, tx, d)
+			if err != nil {
+				return err
+			}
+			ids[i] = opened.ID
+		}
+		if err := tx.QueryRow(ctx, take, feed, place, storable(f.Path), f.Size, told(f.Modified), storable(f.Version)).Scan(&id); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, link, id, drops)
+		if _, err := tx.Exec(ctx, unlink, id, ids); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, link, id, ids)
+		return err
+	})
+	return id, err
+}
+
+// LoseFiles implements importer.Files.
+func (l *Ledger) LoseFiles(ctx context.Context, feed, place string, drops []int64) error {
+	const lose = `
+		UPDATE files SET gone = true
+		WHERE feed = $1 AND place = $2 AND id IN (SELECT file_id FROM file_drops WHERE drop_id = ANY ($3))`
+	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, lose, feed, place, drops)
 		return err
 	})
 }

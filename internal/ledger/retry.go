@@ -20,7 +20,7 @@ func (l *Ledger) Retry(ctx context.Context, d importer.Drop, holder int64, from 
 			WHERE month = $1 AND drop_id = $2 AND record > $3 AND state = ANY ($4::text[]::row_state[]) AND state IN ('rejected', 'failed', 'review')
 			ORDER BY record LIMIT $5 FOR NO KEY UPDATE`
 		fence  = `SELECT FROM drops WHERE id = $1 AND holder = $2 FOR NO KEY UPDATE`
-		reopen = `UPDATE drops SET state = 'importing', finished = NULL WHERE id = $1 AND state = 'done'`
+		reopen = `UPDATE drops SET state = 'importing', finished = NULL WHERE id = $1 AND state IN ('done', 'failed')`
 	)
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		last = 0

@@ -167,7 +167,7 @@ func release(ctx context.Context, tx pgx.Tx, d importer.Drop, ended map[importer
 		// done, or after our commit, and sees the pending row. Recording and
 		// leases go on beside it.
 		lockDrops = `SELECT FROM drops WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE`
-		reopen    = `UPDATE drops SET state = 'importing', finished = NULL WHERE id = ANY ($1) AND state = 'done'`
+		reopen    = `UPDATE drops SET state = 'importing', finished = NULL WHERE id = ANY ($1) AND state IN ('done', 'failed')`
 		drop      = `DELETE FROM claims WHERE key = ANY ($1::uuid[])`
 	)
 	if len(ended) == 0 {

@@ -77,8 +77,10 @@ func TestDropsTellTheFilesThatTheyCameFrom(t *testing.T) {
 	a, b, c := begin(t, l, "acme"), begin(t, l, "acme"), begin(t, l, "acme")
 	monday := importer.File{Path: "monday.zip", Size: 7, Modified: time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC)}
 	again := importer.File{Path: "old/monday.zip", Size: -1}
-	require.NoError(t, l.TakeFile(t.Context(), "acme", place, monday, []int64{a.d.ID, b.d.ID}))
-	require.NoError(t, l.TakeFile(t.Context(), "acme", place, again, []int64{b.d.ID}))
+	_, err := l.TakeFile(t.Context(), "acme", place, monday, []importer.Drop{a.d, b.d})
+	require.NoError(t, err)
+	_, err = l.TakeFile(t.Context(), "acme", place, again, []importer.Drop{b.d})
+	require.NoError(t, err)
 	for _, w := range []*work{a, b} {
 		_, err := l.CloseDrop(t.Context(), w.d.ID, w.holder, importer.DropFailed, "it cannot be read")
 		require.NoError(t, err)

@@ -229,6 +229,8 @@ func dropSentence(d importer.DropSummary) string {
 		return fmt.Sprintf("%s was imported before, at %s: nothing was sent", name, When(d.Drop.Finished))
 	case d.Drop.State == importer.DropHeld:
 		return fmt.Sprintf("%s is held, nothing was imported: %s", name, d.Drop.Why)
+	case d.Drop.State == importer.DropFailed && d.Counts.Rows() > 0:
+		return fmt.Sprintf("%s could not be read to its end, only its first %s", name, rows(d.Counts.Rows()))
 	case d.Drop.State == importer.DropFailed:
 		return fmt.Sprintf("%s could not be read, nothing was imported", name)
 	case d.Drop.State == importer.DropDone && d.Counts.Rows() == 0:

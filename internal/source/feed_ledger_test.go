@@ -36,9 +36,10 @@ func imported(t testing.TB, l *ledger.Ledger, f *source.Feed, file importer.File
 	require.NoError(t, err)
 	d := in.Drop
 	d.Feed, d.Dialer, d.Settings = "acme", "main", "v1"
+	_, err = l.TakeFile(t.Context(), "acme", f.Place(), file, []importer.Drop{d})
+	require.NoError(t, err)
 	d, err = l.OpenDrop(t.Context(), d)
 	require.NoError(t, err)
-	require.NoError(t, l.TakeFile(t.Context(), "acme", f.Place(), file, []int64{d.ID}))
 	if d.State == importer.DropDone {
 		return
 	}

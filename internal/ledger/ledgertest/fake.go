@@ -88,9 +88,13 @@ func (f *Fake) FinishRun(_ context.Context, run int64, _ importer.Summary, cause
 func (f *Fake) OpenDrop(_ context.Context, d importer.Drop) (importer.Drop, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.open(d), nil
+}
+
+func (f *Fake) open(d importer.Drop) importer.Drop {
 	for _, known := range f.drops {
 		if known.Feed == d.Feed && known.SHA256 == d.SHA256 {
-			return known.Drop, nil
+			return known.Drop
 		}
 	}
 	now := time.Now().UTC()
@@ -98,8 +102,10 @@ func (f *Fake) OpenDrop(_ context.Context, d importer.Drop) (importer.Drop, erro
 	d.Month = time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
 	d.FirstSeen, d.State = now, importer.DropSpooled
 	f.drops = append(f.drops, &fakeDrop{Drop: d, rows: map[int]*fakeRow{}})
-	return d, nil
+	return d
 }
+
+func (d *fakeDrop) hasEnded() bool { return d.State == importer.DropDone || d.State == importer.DropFailed }
 
 func (f *Fake) drop(id int64) *fakeDrop { return f.drops[id-1] }
 
@@ -135,11 +141,11 @@ func (f *Fake) CloseDrop(_ context.Context, id, holder int64, to importer.DropSt
 	if d.holder != holder {
 		return d.State, nil
 	}
-	open := !d.Complete
+	open := false
 	for _, r := range d.rows {
 		open = open || r.state.Outcome() == importer.OutcomePending
 	}
-	if to == importer.DropDone && open {
+	if to == importer.DropDone && (open || !d.Complete) || to == importer.DropFailed && open {
 		to = importer.DropImporting
 	}
 	if to == importer.DropImporting && d.Recorded == 0 && !d.Complete {

@@ -23,7 +23,7 @@ func (f *Fake) Taken(_ context.Context, feed, place string, files []importer.Fil
 	for _, t := range f.files {
 		for _, asked := range files {
 			tells := !asked.Modified.IsZero() || asked.Version != ""
-			if tells && t.feed == feed && t.place == place && !t.gone && same(t.File, asked) && !slices.ContainsFunc(t.Drops, f.isAbandoned) {
+			if tells && t.feed == feed && t.place == place && !t.gone && same(t.File, asked) {
 				taken[asked] = t.taken
 			}
 		}
@@ -31,30 +31,39 @@ func (f *Fake) Taken(_ context.Context, feed, place string, files []importer.Fil
 	return taken, nil
 }
 
-// isAbandoned tells a drop that is not recorded to its end and on which nobody works.
-func (f *Fake) isAbandoned(id int64) bool {
-	d := f.drops[id-1]
-	return (d.State == importer.DropSpooled || d.State == importer.DropImporting) && !d.Complete && (d.holder == 0 || d.until.Before(time.Now()))
-}
-
 func same(a, b importer.File) bool {
 	return a.Path == b.Path && a.Size == b.Size && a.Version == b.Version && a.Modified.Equal(b.Modified)
 }
 
 // TakeFile implements importer.Files.
-func (f *Fake) TakeFile(_ context.Context, feed, place string, file importer.File, drops []int64) error {
+func (f *Fake) TakeFile(_ context.Context, feed, place string, file importer.File, drops []importer.Drop) (int64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	var ids []int64
+	for _, d := range drops {
+		ids = append(ids, f.open(d).ID)
+	}
 	for _, t := range f.files {
 		if t.feed == feed && t.place == place && same(t.File, file) {
-			t.ended, t.gone = false, false
-			t.Drops = slices.Compact(slices.Sorted(slices.Values(slices.Concat(t.Drops, drops))))
-			return nil
+			t.ended, t.gone, t.Drops, t.taken = false, false, ids, time.Now()
+			return t.ID, nil
 		}
 	}
 	t := &fakeFile{feed: feed, place: place, taken: time.Now()}
-	t.ID, t.File, t.Drops = int64(len(f.files)+1), file, slices.Clone(drops)
+	t.ID, t.File, t.Drops = int64(len(f.files)+1), file, ids
 	f.files = append(f.files, t)
+	return t.ID, nil
+}
+
+// LoseFiles implements importer.Files.
+func (f *Fake) LoseFiles(_ context.Context, feed, place string, drops []int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range f.files {
+		if t.feed == feed && t.place == place && slices.ContainsFunc(t.Drops, func(id int64) bool { return slices.Contains(drops, id) }) {
+			t.gone = true
+		}
+	}
 	return nil
 }
 

@@ -184,7 +184,7 @@ func (f *Fake) release(d *fakeDrop, r *fakeRow) {
 			f.repoint(r.Claim, heir.dup, importer.RowRef{Drop: other.ID, Record: record})
 			heir.state, heir.reason, heir.dup = importer.Pending, "", importer.RowRef{}
 			f.claims[r.Claim] = fakeClaim{importer.RowRef{Drop: other.ID, Record: record}, time.Now()}
-			if other.State == importer.DropDone {
+			if other.hasEnded() {
 				other.State, other.Finished = importer.DropImporting, time.Time{}
 			}
 			return
@@ -230,7 +230,7 @@ func (f *Fake) Retry(_ context.Context, drop importer.Drop, holder int64, from [
 		} else {
 			f.claim(d, r, window)
 		}
-		if r.state != importer.Duplicate && d.State == importer.DropDone {
+		if r.state != importer.Duplicate && d.hasEnded() {
 			d.State, d.Finished = importer.DropImporting, time.Time{}
 		}
 	}

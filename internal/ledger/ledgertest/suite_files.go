@@ -15,13 +15,21 @@ func newFile(path string) importer.File {
 	return importer.File{Path: path, Size: 7, Modified: time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC), Version: "v1"}
 }
 
+// takeFile records that a file was taken from place, with some drops.
+func takeFile(t *testing.T, l importer.Ledger, f importer.File, drops ...importer.Drop) int64 {
+	t.Helper()
+	id, err := l.TakeFile(t.Context(), "acme", place, f, drops)
+	require.NoError(t, err)
+	return id
+}
+
 var filePromises = []promise{
 	{"a file is known by its place, path, size, time and version", func(t *testing.T, l importer.Ledger) {
 		d := begin(t, l, "acme", "a").d
 		f := newFile("a.csv")
 		timeless, bare := importer.File{Path: "timeless.csv", Size: -1, Version: "v1"}, importer.File{Path: "bare.csv", Size: 7}
 		for _, taken := range []importer.File{f, f, timeless, bare} {
-			require.NoError(t, l.TakeFile(t.Context(), "acme", place, taken, []int64{d.ID}))
+			takeFile(t, l, taken, d)
 		}
 		others := []importer.File{f, f, f, f}
 		others[0].Path, others[1].Size, others[2].Version = "b.csv", 8, "v2"
@@ -40,7 +48,7 @@ var filePromises = []promise{
 	{"a file has ended when all of its drops are done or failed", func(t *testing.T, l importer.Ledger) {
 		a, b := begin(t, l, "acme", "a"), begin(t, l, "acme", "b")
 		f := newFile("a.zip")
-		require.NoError(t, l.TakeFile(t.Context(), "acme", place, f, []int64{a.d.ID, b.d.ID}))
+		takeFile(t, l, f, a.d, b.d)
 		ended := func() []importer.TakenFile {
 			all, err := l.Ended(t.Context(), "acme", place)
 			require.NoError(t, err)
@@ -69,7 +77,7 @@ var filePromises = []promise{
 		d.close(importer.DropDone)
 		f := newFile("a.csv")
 		for _, gone := range []bool{false, true} {
-			require.NoError(t, l.TakeFile(t.Context(), "acme", place, f, []int64{d.d.ID}))
+			takeFile(t, l, f, d.d)
 			ended, err := l.Ended(t.Context(), "acme", place)
 			require.NoError(t, err)
 			require.Len(t, ended, 1)
@@ -80,25 +88,35 @@ var filePromises = []promise{
 			require.Equal(t, !gone, len(taken) == 1)
 		}
 	}},
-	{"a file is taken once more when nobody works on a drop of it that is not recorded to its end", func(t *testing.T, l importer.Ledger) {
-		w := begin(t, l, "acme", "a")
+	{"a file whose drop has lost its copy is new where it lies", func(t *testing.T, l importer.Ledger) {
+		a, b := begin(t, l, "acme", "a").d, begin(t, l, "acme", "b").d
 		f := newFile("a.csv")
-		require.NoError(t, l.TakeFile(t.Context(), "acme", place, f, []int64{w.d.ID}))
+		takeFile(t, l, f, a)
 		isTaken := func() bool {
 			taken, err := l.Taken(t.Context(), "acme", place, []importer.File{f})
 			require.NoError(t, err)
 			return len(taken) == 1
 		}
-		require.True(t, isTaken(), "somebody works on it")
-		w.close(importer.DropHeld)
-		require.True(t, isTaken(), "a person is to look at it")
-		w.lease(hour)
-		w.close(importer.DropImporting)
+		require.NoError(t, l.LoseFiles(t.Context(), "acme", place, []int64{b.ID}))
+		require.NoError(t, l.LoseFiles(t.Context(), "acme", "elsewhere", []int64{a.ID}))
+		require.True(t, isTaken())
+		require.NoError(t, l.LoseFiles(t.Context(), "acme", place, []int64{a.ID, b.ID}))
 		require.False(t, isTaken())
-		w.lease(hour)
-		w.batch(0, newRows(1, "ann"), true, 0)
-		require.Equal(t, importer.DropImporting, w.close(importer.DropImporting))
-		require.True(t, isTaken(), "its rows are all in the ledger")
+	}},
+	{"a file's drops are opened with it, and are those of the last time it was taken", func(t *testing.T, l importer.Ledger) {
+		damaged := begin(t, l, "acme", "damaged")
+		f := newFile("a.csv")
+		id := takeFile(t, l, f, damaged.d)
+		require.Equal(t, importer.DropFailed, damaged.close(importer.DropFailed))
+		require.Equal(t, id, takeFile(t, l, f, newDrop("acme", "mended")))
+		mended := begin(t, l, "acme", "mended")
+		mended.batch(0, nil, true, 0)
+		mended.close(importer.DropDone)
+		ended, err := l.Ended(t.Context(), "acme", place)
+		require.NoError(t, err)
+		require.Len(t, ended, 1)
+		require.Equal(t, []int64{mended.d.ID}, ended[0].Drops)
+		require.False(t, ended[0].Failed)
 	}},
 	{"a drop that was taken and not begun is unfinished", func(t *testing.T, l importer.Ledger) {
 		d, err := l.OpenDrop(t.Context(), newDrop("acme", "a"))
@@ -109,7 +127,7 @@ var filePromises = []promise{
 			return len(drops)
 		}
 		require.Zero(t, unfinished())
-		require.NoError(t, l.TakeFile(t.Context(), "acme", place, newFile("a.csv"), []int64{d.ID}))
+		takeFile(t, l, newFile("a.csv"), d)
 		require.Equal(t, 1, unfinished())
 	}},
 }

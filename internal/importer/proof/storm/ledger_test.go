@@ -58,8 +58,12 @@ func (p *process) Taken(ctx context.Context, feed, place string, files []importe
 	return book(p, "taken", func() (map[importer.File]time.Time, error) { return p.ledger.Taken(ctx, feed, place, files) })
 }
 
-func (p *process) TakeFile(ctx context.Context, feed, place string, f importer.File, drops []int64) error {
-	_, err := book(p, "take file", func() (struct{}, error) { return struct{}{}, p.ledger.TakeFile(ctx, feed, place, f, drops) })
+func (p *process) TakeFile(ctx context.Context, feed, place string, f importer.File, drops []importer.Drop) (int64, error) {
+	return book(p, "take file", func() (int64, error) { return p.ledger.TakeFile(ctx, feed, place, f, drops) })
+}
+
+func (p *process) LoseFiles(ctx context.Context, feed, place string, drops []int64) error {
+	_, err := book(p, "lose files", func() (none, error) { return none{}, p.ledger.LoseFiles(ctx, feed, place, drops) })
 	return err
 }
 
