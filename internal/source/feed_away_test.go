@@ -24,7 +24,7 @@ func putAway(t testing.TB, f *source.Feed, taken importer.TakenFile) bool {
 	return gone
 }
 
-// Fault 43.
+// Fault 41.
 func TestAFileIsPutAwayOnce(t *testing.T) {
 	t.Parallel()
 	onEveryKeeper(t, func(t *testing.T, dir string, open func(view) source.Keeper) {
@@ -62,7 +62,7 @@ func TestAFileIsPutAwayOnce(t *testing.T) {
 	})
 }
 
-// Fault 43.
+// Fault 41.
 func TestNothingIsOverwrittenByWhatIsPutAway(t *testing.T) {
 	t.Parallel()
 	onEveryKeeper(t, func(t *testing.T, dir string, open func(view) source.Keeper) {
@@ -97,7 +97,7 @@ func TestNothingIsOverwrittenByWhatIsPutAway(t *testing.T) {
 	})
 }
 
-// Fault 38.
+// Fault 39.
 func TestANewFileOfTheSameNameIsNotPutAway(t *testing.T) {
 	t.Parallel()
 	onEveryKeeper(t, func(t *testing.T, dir string, open func(view) source.Keeper) {
@@ -117,6 +117,27 @@ func TestANewFileOfTheSameNameIsNotPutAway(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Fault 41.
+func TestAFileThatMayNotBePutAwayStays(t *testing.T) {
+	t.Parallel()
+	dir := sourcetest.Dir(t)
+	lay(t, dir, "a.csv", "12345")
+	f := newFeed(t, sftpAt(t, sourcetest.SSHD(t, "ForceCommand internal-sftp -R"), dir))
+	f.Archive = "done"
+	taken := importer.TakenFile{ID: 7, File: theOnly(t, f)}
+	for after, says := range map[source.After]string{
+		source.Archive: "has not the right for making the folder of done/a.csv: ask the vendor for it",
+		source.Rename:  "has not the right for renaming a.csv: ask the vendor for it",
+		source.Delete:  "has not the right for removing a.csv: ask the vendor for it",
+	} {
+		f.After = after
+		gone, err := f.PutAway(t.Context(), taken)
+		require.False(t, gone, after)
+		require.ErrorContains(t, err, says)
+	}
+	require.Equal(t, []string{"a.csv"}, tree(t, dir))
 }
 
 // A file of which another was moved in the same moment is told of.

@@ -126,6 +126,38 @@ func BenchmarkLookAtTenThousandFiles(b *testing.B) {
 	}
 }
 
+// Fault 39.
+func TestAContentIsOneDropByWhateverNameItComes(t *testing.T) {
+	t.Parallel()
+	l := ledgertest.Open(t)
+	onEveryKeeper(t, func(t *testing.T, dir string, open func(view) source.Keeper) {
+		content := lay(t, dir, "a.csv", random(1000))
+		f := newFeed(t, open(view{folder: dir}))
+		f.Name = dir
+		pass := func() (names []string) {
+			files, err := f.Look(t.Context(), takenBefore(t, l, f))
+			require.NoError(t, err)
+			for _, file := range files {
+				now, err := os.ReadFile(filepath.Join(dir, file.Path))
+				require.NoError(t, err)
+				imported(t, l, f, file, requireTaken(t, f, file, now))
+				names = append(names, file.Path)
+			}
+			return names
+		}
+		require.Equal(t, []string{"a.csv"}, pass())
+		require.Empty(t, pass(), "it is still there")
+		lay(t, dir, "b.csv", string(content))
+		require.Equal(t, []string{"b.csv"}, pass())
+		require.NoError(t, os.Rename(filepath.Join(dir, "a.csv"), filepath.Join(dir, "c.csv")))
+		require.Equal(t, []string{"c.csv"}, pass())
+		require.Len(t, names(t, f.Spool), 1, "three names, one drop")
+		lay(t, dir, "b.csv", random(1001))
+		require.Equal(t, []string{"b.csv"}, pass())
+		require.Len(t, names(t, f.Spool), 2)
+	})
+}
+
 // visit looks at a web address as a run does, and takes what is new there.
 func visit(t *testing.T, l *ledger.Ledger, o source.HTTPSOptions) (drops []importer.Incoming) {
 	t.Helper()

@@ -52,7 +52,6 @@ func TestNamesThatAreNoUTF8AreKept(t *testing.T) {
 	})
 }
 
-// Fault 39.
 func TestAFileOfADirectoryWithoutTheRightToReadItKeepsNoOtherBack(t *testing.T) {
 	t.Parallel()
 	dir := sourcetest.Dir(t)

@@ -81,7 +81,6 @@ func closedDoor(t *testing.T, far sourcetest.Login) (near sourcetest.Login, open
 	}
 }
 
-// Fault 36.
 func TestAServerThatRefusesConnectionsForAMomentIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	dir := sourcetest.Dir(t)
@@ -105,7 +104,6 @@ func TestAServerThatRefusesConnectionsForAMomentIsWaitedFor(t *testing.T) {
 	})
 }
 
-// Fault 36.
 func TestAServerThatRefusesConnectionsIsGivenUp(t *testing.T) {
 	t.Parallel()
 	near, _ := closedDoor(t, sourcetest.SSHD(t))
@@ -130,7 +128,6 @@ func plainWeb(t *testing.T, h http.HandlerFunc) (source.HTTPSOptions, *atomic.In
 	return source.HTTPSOptions{URL: s.URL + "/leads.csv", Timeout: 20 * time.Second}, &asked
 }
 
-// Fault 36.
 func TestAWebServersWishToBeLeftAloneIsHeededWithinReason(t *testing.T) {
 	t.Parallel()
 	for after, waits := range map[string][2]time.Duration{
@@ -193,9 +190,7 @@ func TestAWaitEndsWhenNobodyWantsItAnyMore(t *testing.T) {
 }
 
 // Accounts are locked after some refused logins. Nor is anything else tried
-// again that a person must change first.
-//
-// Faults 40, 42.
+// again that a person must change first. Fault 40.
 func TestWhatOnlyAPersonCanChangeIsTriedOnce(t *testing.T) {
 	t.Parallel()
 	var logins atomic.Int64

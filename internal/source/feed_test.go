@@ -123,7 +123,7 @@ func TestAPassTakesOneListing(t *testing.T) {
 	require.Equal(t, 1, s.Calls("Login"))
 }
 
-// Faults 37, 38.
+// Fault 37.
 func TestAFileThatIsNotTheListedOneIsLeftForTheNextRun(t *testing.T) {
 	t.Parallel()
 	onEveryKeeper(t, func(t *testing.T, dir string, open func(view) source.Keeper) {
@@ -184,7 +184,7 @@ func TestAFileThatIsWrittenWhileItIsFetchedIsLeftForTheNextRun(t *testing.T) {
 }
 
 // A pause in the upload is waited for: what has grown when it is over is not
-// the file that was listed.
+// the file that was listed. Fault 37.
 func TestTheSecondLookComesAfterSomeTime(t *testing.T) {
 	t.Parallel()
 	dir := sourcetest.Dir(t)
@@ -209,7 +209,7 @@ func TestTheSecondLookComesAfterSomeTime(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// Faults 39, 41.
+// Fault 42.
 func TestAFileThatCannotBeTakenKeepsNoOtherBack(t *testing.T) {
 	t.Parallel()
 	become := map[string]func(t *testing.T, file string){
@@ -242,7 +242,33 @@ func TestAFileThatCannotBeTakenKeepsNoOtherBack(t *testing.T) {
 			requireVerdict(t, f, "a.csv", "it is "+strings.TrimSpace(kind))
 			require.NoError(t, os.Remove(filepath.Join(dir, "a.csv")))
 		}
+		requireVerdict(t, newFeed(t, open(view{folder: "/dev"})), "null", "it is a device")
 	})
+}
+
+// Fault 42.
+func TestNamesThatLeadElsewhereAreNeverTaken(t *testing.T) {
+	t.Parallel()
+	dir := sourcetest.Dir(t)
+	content := lay(t, dir, "in/a.csv", "1")
+	lay(t, dir, "secret", "1")
+	s := (&sourcetest.Server{Names: []string{"../secret", "..", "/etc/passwd", "nul\x00.csv", "line\n.csv"}}).Start(t)
+	f := newFeed(t, sftpAt(t, s.Login, filepath.Join(dir, "in")))
+	for _, file := range fresh(t, f) {
+		if file.Path == "a.csv" {
+			requireTaken(t, f, file, content)
+			continue
+		}
+		// Of a path its last name is left, which is looked for in the folder.
+		_, err := f.Take(t.Context(), file)
+		require.ErrorIs(t, err, importer.ErrNotYet)
+		require.ErrorContains(t, err, file.Path+" is not there any more")
+	}
+	require.Len(t, names(t, f.Spool), 1)
+	requireVerdict(t, f, "nul\uFFFD.csv", "it is a name with control characters")
+	requireVerdict(t, f, "line\uFFFD.csv", "it is a name with control characters")
+	require.NotContains(t, s.Asked(), filepath.Join(dir, "secret"))
+	require.NotContains(t, s.Asked(), "/etc/passwd")
 }
 
 func requireVerdict(t *testing.T, f *source.Feed, name, why string) {
@@ -258,7 +284,6 @@ func requireVerdict(t *testing.T, f *source.Feed, name, why string) {
 	require.Fail(t, "there is no verdict on "+name)
 }
 
-// Fault 39.
 func TestAFileWithoutTheRightToReadItKeepsNoOtherBack(t *testing.T) {
 	t.Parallel()
 	dir := sourcetest.Dir(t)
