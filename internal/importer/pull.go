@@ -33,8 +33,8 @@ var (
 	// ErrNotYet is for a file that is not complete or was replaced meanwhile: a
 	// later run takes it.
 	ErrNotYet = errors.New("not complete yet")
-	// ErrRefused is for a file that cannot be taken until a person has changed
-	// something at its place.
+	// ErrRefused is for a file that its place does not give, mostly until a
+	// person has changed something there.
 	ErrRefused = errors.New("cannot be taken")
 )
 
