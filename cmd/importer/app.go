@@ -284,6 +284,7 @@ func feedOf(name string, f config.Feed, d config.Dialer) importer.Feed {
 		DuplicateDays:  checks.DuplicateDays,
 		Settings:       settingsOf(f, d),
 		OnHeaderChange: f.OnHeader,
+		AtMost:         f.Source.AtMost,
 		Expect: importer.Expect{
 			MinRows: f.Expect.MinRows, MaxRows: f.Expect.MaxRows, MinBytes: int64(f.Expect.MinBytes), MaxBytes: int64(f.Expect.MaxBytes),
 		},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -63,10 +62,22 @@ func (sh *shell) pull(ctx context.Context, name string, noWait bool) (err error)
 	return a.carry(name, feed, noWait, func(im *importer.Importer, f importer.Feed) (importer.Summary, error) {
 		s, err := im.Pull(ctx, f, src)
 		if s.Files == 0 && err == nil && !a.json {
-			fmt.Fprintf(a.out, "There are no new files at %s\n", src.Place())
+			fmt.Fprintf(a.out, "There are no files to be taken at %s\n", src.Place())
 		}
+		a.sayLeft(src.Left)
 		return s, err
 	})
+}
+
+// sayLeft tells which files a run has left for the next.
+func (a *app) sayLeft(files []source.Verdict) {
+	const most = 10
+	for _, v := range files[:min(most, len(files))] {
+		fmt.Fprintf(a.errOut, "importer: %s is left for a later run: %s\n", v.File.Path, v.Why)
+	}
+	if more := len(files) - most; more > 0 {
+		fmt.Fprintf(a.errOut, "importer: and %d more, see importer source check\n", more)
+	}
 }
 
 // enterSpool clears a feed's spool of what nobody needs any more.
@@ -139,9 +150,13 @@ func (a *app) source(ctx context.Context, name string, feed config.Feed) (*sourc
 	if err != nil {
 		return nil, fmt.Errorf("feeds.%s.time_zone: %w", name, err)
 	}
+	since, err := a.ledger.LastPull(ctx, name)
+	if err != nil {
+		return nil, err
+	}
 	s := feed.Source
 	f := &source.Feed{
-		Choice:  source.Choice{Marker: s.Marker, MinAge: s.MinAge.Std(), AtMost: s.AtMost, Zone: zone},
+		Choice:  source.Choice{Marker: s.Marker, MinAge: s.MinAge.Std(), Zone: zone},
 		Settle:  s.Settle.Std(),
 		Spool:   a.spool(name),
 		Unpack:  a.unpack(o, feed),
@@ -149,6 +164,7 @@ func (a *app) source(ctx context.Context, name string, feed config.Feed) (*sourc
 		Archive: s.Archive, Failed: s.Failed, Rejects: s.Rejects,
 		WriteRejects: a.writeRejects,
 		Now:          time.Now,
+		Since:        since,
 		Incoming: func(d source.Spooled) importer.Incoming {
 			return a.incoming(name, feed, importer.Drop{Name: d.Name, SHA256: d.SHA256, Bytes: d.Bytes})
 		},
@@ -163,7 +179,7 @@ func (a *app) source(ctx context.Context, name string, feed config.Feed) (*sourc
 		f.At, err = a.sftp(name, s)
 	case s.HTTPS != nil:
 		f.Choice.Pattern, f.Choice.MinAge = "*", 0 // a web server has a file whole, or not at all
-		f.Name = webName(s.HTTPS.URL.Reveal())
+		f.Name = source.PlaceOf(s.HTTPS.URL.Reveal())
 		f.At, err = a.https(ctx, name, f.Name, *s.HTTPS)
 	default:
 		err = usagef("feeds.%s has no source to pull from: add one (see configs/importer.example.yaml), or import files with importer import", name)
@@ -182,20 +198,6 @@ func putAwayIn(s config.Source) (folders []string) {
 		}
 	}
 	return folders
-}
-
-// webName names an address without what may be secret in it.
-func webName(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return "https:"
-	}
-	sum := sha256.Sum256([]byte(u.RawQuery))
-	name := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
-	if u.RawQuery != "" { // what is asked for tells addresses apart
-		name.RawQuery = hex.EncodeToString(sum[:4])
-	}
-	return name.String()
 }
 
 func (a *app) sftp(name string, s config.Source) (*source.SFTP, error) {

@@ -64,7 +64,13 @@ func (a *app) checkSource(ctx context.Context, name string) (err error) {
 		return err
 	}
 	look := report.Look{Feed: name, Place: src.Place(), Files: []report.Judged{}}
+	take := 0
 	for _, v := range verdicts {
+		if most := feed.Source.AtMost; v.Take && most > 0 {
+			if take++; take > most {
+				v.Take, v.Why = false, fmt.Sprintf("%d files are enough for one run (at_most)", most)
+			}
+		}
 		look.Files = append(look.Files, report.Judged{Path: v.File.Path, Bytes: v.File.Size, Modified: v.File.Modified, Take: v.Take, Why: v.Why})
 	}
 	return report.Source(a.out, a.format(), look)

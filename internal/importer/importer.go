@@ -35,6 +35,7 @@ type Feed struct {
 	// OnHeaderChange is stop or warn, see checkHeader.
 	OnHeaderChange string
 	Expect         Expect
+	AtMost         int // files taken in a run, 0: no limit
 	// Settings identifies everything that decides how a file becomes leads. A
 	// drop none of whose rows has reached the dialer is recorded afresh when
 	// it has changed, so that a corrected configuration takes effect.
@@ -247,7 +248,9 @@ func isFileFault(err error) bool {
 }
 
 // isMissing tells that a drop's copy is not there.
-func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrUnavailable) }
+func isMissing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrUnavailable)
+}
 
 // stillMissing is the error about drops whose copies were not there, but for
 // those that have come again since.

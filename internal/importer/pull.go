@@ -114,6 +114,9 @@ func (p pull) look(ctx context.Context) (files []File, away, err error) {
 func (p pull) take(ctx context.Context, files []File) (faults, err error) {
 	crashpoint.Reach(crashpoint.FilesListed)
 	for _, f := range files {
+		if most := p.feed.AtMost; most > 0 && p.summary.Files >= most {
+			break
+		}
 		// Another importer may have been faster.
 		if taken, err := p.taken(ctx, []File{f}); err != nil || len(taken) > 0 {
 			if err != nil {

@@ -57,6 +57,14 @@ func (l *Ledger) LastTaken(ctx context.Context, feed, place string) (last import
 	return last, err
 }
 
+// LastPull is when the feed's last run began that has taken from its place what it
+// should, the zero time when there was none.
+func (l *Ledger) LastPull(ctx context.Context, feed string) (last time.Time, err error) {
+	const query = `SELECT coalesce(max(started), '0001-01-01 00:00:00Z') FROM runs WHERE feed = $1 AND kind = 'run' AND finished IS NOT NULL AND error = ''`
+	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error { return tx.QueryRow(ctx, query, feed).Scan(&last) })
+	return last, err
+}
+
 // told is a time as it is stored: NULL when it is not known.
 func told(t time.Time) *time.Time {
 	if t.IsZero() {

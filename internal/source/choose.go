@@ -20,7 +20,6 @@ type Choice struct {
 	// as {{.Name}}.done; empty: there is none.
 	Marker string
 	MinAge time.Duration // since the drop was last written to
-	AtMost int           // drops in a run, 0: no limit
 	Zone   *time.Location
 	Ours   func(name string) bool // tells what was put away there
 }
@@ -29,6 +28,7 @@ type Choice struct {
 type Verdict struct {
 	File File
 	Take bool
+	Wait bool   // it is not taken yet
 	Why  string // a sentence without its end
 }
 
@@ -46,9 +46,9 @@ func (c Choice) Choose(files []File, taken func(File) (time.Time, bool), days []
 	if err != nil {
 		return nil, err
 	}
-	there := make(map[string]bool, len(files))
+	there := make(map[string]File, len(files))
 	for _, f := range files {
-		there[f.Path] = true
+		there[f.Path] = f
 	}
 	markers := map[string]bool{}
 	for _, f := range files {
@@ -58,7 +58,7 @@ func (c Choice) Choose(files []File, taken func(File) (time.Time, bool), days []
 	}
 	out := make([]Verdict, 0, len(files))
 	for _, f := range files {
-		var why string
+		var why, wait string
 		at, before := taken(f)
 		switch marker := m.markerOf(f.Path); {
 		case f.Odd != "":
@@ -73,22 +73,32 @@ func (c Choice) Choose(files []File, taken func(File) (time.Time, bool), days []
 			why = "its name does not match " + c.Pattern
 		case before:
 			why = "it was taken at " + at.Local().Format(time.DateTime)
-		case marker != "" && !there[marker]:
-			why = "its marker " + marker + " is not there yet"
 		default:
-			why = c.tooYoung(f, now)
+			if wait = isMarked(f, marker, there); wait == "" {
+				wait = c.tooYoung(f, now)
+			}
 		}
-		out = append(out, Verdict{File: f, Take: why == "", Why: why})
+		out = append(out, Verdict{File: f, Take: why+wait == "", Wait: wait != "", Why: why + wait})
 	}
 	slices.SortFunc(out, func(a, b Verdict) int {
 		return cmp.Or(compareBools(b.Take, a.Take), a.File.Modified.Compare(b.File.Modified), cmp.Compare(a.File.Path, b.File.Path))
 	})
-	for i := range out {
-		if out[i].Take && c.AtMost > 0 && i >= c.AtMost {
-			out[i].Take, out[i].Why = false, fmt.Sprintf("%d files are enough for one run, it is for the next", c.AtMost)
-		}
-	}
 	return out, nil
+}
+
+// isMarked tells that a file's marker is not there; empty: it is, or none is wanted.
+// One that is older than the file lies there since an earlier file of that name.
+func isMarked(f File, marker string, there map[string]File) string {
+	m, ok := there[marker]
+	switch {
+	case marker == "":
+		return ""
+	case !ok:
+		return "its marker " + marker + " is not there yet"
+	case !m.Modified.IsZero() && m.Modified.Before(f.Modified):
+		return "its marker " + marker + " is older than the file, and may be that of an earlier one"
+	}
+	return ""
 }
 
 // farAhead is more than any zone, and hardly a clock, is wrong by.

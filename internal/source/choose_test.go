@@ -178,18 +178,12 @@ func TestTheOldestFilesComeFirst(t *testing.T) {
 	}
 	take, _ := choose(t, source.Choice{Pattern: "*.csv"}, files)
 	require.Equal(t, []string{"b.csv", "e.csv", "d.csv", "a.csv"}, take)
-	take, left := choose(t, source.Choice{Pattern: "*.csv", AtMost: 2}, files)
-	require.Equal(t, []string{"b.csv", "e.csv"}, take)
-	const next = "2 files are enough for one run, it is for the next"
-	require.Equal(t, map[string]string{"c.txt": "its name does not match *.csv", "d.csv": next, "a.csv": next}, left)
-	take, _ = choose(t, source.Choice{Pattern: "*.csv", AtMost: 4}, files)
-	require.Len(t, take, 4)
 }
 
 func TestWhatWasTakenOrPutAwayOrCanBeNoDropIsLeft(t *testing.T) {
 	t.Parallel()
 	files := append(old("a.csv", "b.csv", "done/c.csv"), source.File{Path: "d.csv", Size: -1, Odd: "a symbolic link"}, source.File{Path: "deep", Size: -1, Odd: "a folder"})
-	c := source.Choice{Pattern: "*", AtMost: 1, Ours: func(name string) bool { return name == "done/c.csv" }}
+	c := source.Choice{Pattern: "*", Ours: func(name string) bool { return name == "done/c.csv" }}
 	verdicts, err := c.Choose(files, func(f source.File) (time.Time, bool) { return sixAM, f.Path == "a.csv" }, []time.Time{sixAM}, sixAM)
 	require.NoError(t, err)
 	whys := map[string]string{}
@@ -198,11 +192,30 @@ func TestWhatWasTakenOrPutAwayOrCanBeNoDropIsLeft(t *testing.T) {
 	}
 	require.Equal(t, map[string]string{
 		"a.csv":      "it was taken at " + sixAM.Local().Format(time.DateTime),
-		"b.csv":      "", // what is left does not count
+		"b.csv":      "",
 		"done/c.csv": "it was put away here",
 		"d.csv":      "it is a symbolic link",
 		"deep":       "it is a folder",
 	}, whys)
+}
+
+func TestAMarkerThatIsOlderThanItsFileIsThatOfAnEarlierOne(t *testing.T) {
+	t.Parallel()
+	for age, want := range map[time.Duration]string{
+		0:           "",
+		-time.Hour:  "",
+		time.Second: "its marker a.csv.done is older than the file, and may be that of an earlier one",
+	} {
+		at := sixAM.Add(-2 * time.Hour)
+		files := []source.File{{Path: "a.csv", Modified: at}, {Path: "a.csv.done", Modified: at.Add(-age)}}
+		verdicts, err := source.Choice{Pattern: "*.csv", Marker: "{{.Name}}.done"}.Choose(files, func(source.File) (time.Time, bool) { return time.Time{}, false }, []time.Time{sixAM}, sixAM)
+		require.NoError(t, err)
+		for _, v := range verdicts {
+			if v.File.Path == "a.csv" {
+				require.Equal(t, source.Verdict{File: files[0], Take: want == "", Wait: want != "", Why: want}, v)
+			}
+		}
+	}
 }
 
 func TestAChoiceThatCannotBeMeantIsRefused(t *testing.T) {

@@ -307,15 +307,15 @@ func (d *Directory) renameReserved(from, to string) error {
 	return nil
 }
 
-// Remove implements Keeper.
+// Remove implements Keeper. A file that a vendor puts in its place at this moment
+// has to survive, so what is removed has got another name, and was looked at under
+// that.
 func (d *Directory) Remove(ctx context.Context, f File) error {
-	if err := ctx.Err(); err != nil {
+	tmp := unfinishedName(f.Path)
+	if err := d.Move(ctx, f, tmp); err != nil {
 		return err
 	}
-	if err := d.still(f, f.Path); err != nil {
-		return err
-	}
-	if err := d.root.Remove(f.Path); err != nil {
+	if err := d.root.Remove(tmp); err != nil {
 		return d.failed("removing", f.Path, err)
 	}
 	return nil

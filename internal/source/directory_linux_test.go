@@ -69,7 +69,7 @@ func TestDirectoryWithoutTheRightsForIt(t *testing.T) {
 	for what, err := range refused {
 		require.ErrorIs(t, err, fs.ErrPermission, what)
 		require.ErrorContains(t, err, "this user", what)
-		require.True(t, source.Final(err), what)
+		require.True(t, isFinal(err), what)
 	}
 	require.Equal(t, []string{"a.csv", "closed/b.csv", "secret.csv"}, treeAsRoot(t, filepath.Join(dir, "open")))
 }

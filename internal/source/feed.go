@@ -50,6 +50,8 @@ type Feed struct {
 	Rejects      string
 	WriteRejects func(ctx context.Context, drops []int64, to io.Writer) (some bool, err error)
 	Now          func() time.Time
+	Since        time.Time // when the place was last looked at with success; zero: never
+	Left         []Verdict // the files that the last Look left for a later one
 
 	listed  map[importer.File]File // what the last Look saw; nil: nothing was seen
 	markers map[string]File        // of files, by their paths, that it saw beside them
@@ -81,7 +83,7 @@ func (f *Feed) Judge(ctx context.Context, taken func([]importer.File) (map[impor
 	if err != nil {
 		return nil, err
 	}
-	choice, days := f.Choice, []time.Time{f.Now()}
+	choice, days := f.Choice, f.days()
 	choice.Ours = f.isOurs
 	if f.markers, err = choice.markers(files, days); err != nil {
 		return nil, err
@@ -90,6 +92,17 @@ func (f *Feed) Judge(ctx context.Context, taken func([]importer.File) (map[impor
 		at, ok := before[file.known()]
 		return at, ok
 	}, days, f.Now())
+}
+
+// days are those that the date in a pattern may stand for: today, and those since
+// the last look. A file may come late at night, and a run fail.
+func (f *Feed) days() []time.Time {
+	const most = 7
+	days := []time.Time{f.Now()}
+	for !f.Since.IsZero() && len(days) < most && days[len(days)-1].After(f.Since) {
+		days = append(days, days[len(days)-1].AddDate(0, 0, -1))
+	}
+	return days
 }
 
 // isOurs tells the files that were put away.
@@ -139,9 +152,13 @@ func (f *Feed) Look(ctx context.Context, taken func([]importer.File) (map[import
 		return nil, err
 	}
 	var files []importer.File
+	f.Left = nil
 	for _, v := range verdicts {
-		if v.Take {
+		switch {
+		case v.Take:
 			files = append(files, v.File.known())
+		case v.Wait:
+			f.Left = append(f.Left, v)
 		}
 	}
 	if _, growing := f.At.(Keeper); growing && len(files) > 0 {
@@ -154,9 +171,7 @@ func (f *Feed) Look(ctx context.Context, taken func([]importer.File) (map[import
 // Take implements importer.Source.
 func (f *Feed) Take(ctx context.Context, known importer.File) ([]importer.Incoming, error) {
 	file := f.listed[known]
-	// Its copy and its drops are there side by side for a moment. Of a size that
-	// is not known at least some must be free.
-	if _, err := f.Spool.admit(known.Path, max(2*file.Size, 1)); err != nil {
+	if err := f.admit(file, known.Path); err != nil {
 		return nil, err
 	}
 	tmp, err := f.Spool.create(known.Path)
@@ -165,6 +180,18 @@ func (f *Feed) Take(ctx context.Context, known importer.File) ([]importer.Incomi
 	}
 	drops, err := f.take(ctx, file, known.Path, tmp)
 	return drops, errors.Join(err, tmp.Close(), os.Remove(tmp.Name()))
+}
+
+// admit refuses a file for which the spool has no room. Its copy and its drops
+// are there side by side for a moment. Of a size that is not known at least some
+// must be free.
+func (f *Feed) admit(file File, name string) error {
+	size := max(file.Size, 1)
+	if size > math.MaxInt64/2 || f.Spool.Quota > 0 && 2*size > f.Spool.Quota {
+		return fmt.Errorf("%w: %w: %s has %d bytes, of which spool.quota must hold twice as many: raise spool.quota", importer.ErrRefused, ErrNoRoom, name, size)
+	}
+	_, err := f.Spool.admit(name, 2*size)
+	return err
 }
 
 func (f *Feed) take(ctx context.Context, file File, name string, tmp *os.File) ([]importer.Incoming, error) {
@@ -182,9 +209,9 @@ func (f *Feed) take(ctx context.Context, file File, name string, tmp *os.File) (
 		return nil, f.Spool.failed(name, err)
 	case errors.Is(err, errTooLarge): // for the room in the spool
 		if _, full := f.Spool.admit(name, math.MaxInt64); full != nil {
-			return nil, full
+			err = full
 		}
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", importer.ErrRefused, err)
 	case errors.As(err, &place) && place.ofOneFile():
 		return nil, fmt.Errorf("%w: %w", importer.ErrRefused, err)
 	case err != nil:
@@ -206,6 +233,8 @@ func (f *Feed) take(ctx context.Context, file File, name string, tmp *os.File) (
 		in := f.Incoming(whole)
 		in.Open = func() (importer.Reader, error) { return nil, unreadable }
 		return []importer.Incoming{in}, nil
+	case errors.Is(err, ErrNoRoom): // what comes out of others may fit
+		return nil, fmt.Errorf("%w: %w", importer.ErrRefused, err)
 	case err != nil:
 		return nil, err
 	}
@@ -264,6 +293,10 @@ func (f *Feed) PutAway(ctx context.Context, taken importer.TakenFile) (gone bool
 	err = f.away(ctx, keeper, file, taken)
 	if isGone(err) {
 		return true, nil
+	}
+	var place *Error
+	if errors.As(err, &place) && place.ofOneFile() {
+		err = fmt.Errorf("%w: %w", importer.ErrRefused, err)
 	}
 	return err == nil, err
 }

@@ -208,7 +208,7 @@ func TestLogins(t *testing.T) {
 				return
 			}
 			require.ErrorContains(t, err, k.says)
-			require.True(t, source.Final(err), "an account is locked after a few")
+			require.True(t, isFinal(err), "an account is locked after a few")
 			require.NotContains(t, err.Error(), secret)
 			require.NotContains(t, err.Error(), "Guess1")
 		})
@@ -316,7 +316,7 @@ func TestOldServers(t *testing.T) {
 			o.Folder = sourcetest.Dir(t)
 			err := list(t, o)
 			require.ErrorContains(t, err, "allow them with legacy: true")
-			require.True(t, source.Final(err))
+			require.True(t, isFinal(err))
 			o.Legacy = true
 			require.NoError(t, list(t, o))
 		})
@@ -366,7 +366,7 @@ func TestWhatIsNoSFTPServer(t *testing.T) {
 		}
 		err := list(t, o)
 		require.ErrorContains(t, err, k.says, name)
-		require.Equal(t, k.final, source.Final(err), name)
+		require.Equal(t, k.final, isFinal(err), name)
 	}
 }
 

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -168,7 +171,7 @@ func (h *HTTPS) name(disposition string) string {
 		said, _, _ = strings.Cut(said, ";")
 		said = strings.Trim(said, `"' `)
 	}
-	for _, name := range []string{h.o.Name, said, h.url.Path} {
+	for _, name := range []string{h.o.Name, said, fileIn(h.url.Path)} {
 		name = name[strings.LastIndexAny(name, `/\`)+1:]
 		name = strings.TrimLeft(strings.ToValidUTF8(strings.Map(dropControl, name), ""), ".")
 		if runes := []rune(name); len(runes) > 0 {
@@ -176,6 +179,29 @@ func (h *HTTPS) name(disposition string) string {
 		}
 	}
 	return "download"
+}
+
+// fileIn is the file's name at the end of an address's path; empty where that looks
+// like none, and may be a secret.
+func fileIn(address string) string {
+	name := path.Base(address)
+	if !fileName.MatchString(name) {
+		return ""
+	}
+	return name
+}
+
+var fileName = regexp.MustCompile(`^[^/]{1,120}\.[0-9A-Za-z]{1,5}$`)
+
+// PlaceOf names a web address by its host and file, without what may be a secret
+// in it. A few digits tell two addresses apart.
+func PlaceOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(u.Path + "?" + u.RawQuery))
+	return fmt.Sprintf("%s://%s/%s#%x", u.Scheme, strings.ToLower(u.Host), url.PathEscape(fileIn(u.Path)), sum[:4])
 }
 
 // maxName is far below what file systems take.

@@ -20,10 +20,9 @@ import (
 	"time"
 )
 
-// Fetch implements Place. Each answer is one state of the file, so that what
-// is fetched need not be what was listed: an export that is made for each
-// request never is. A download that breaks is resumed where the server can say
-// that it is still the same, and begun again elsewhere.
+// Fetch implements Place. A download that breaks is resumed where the server can
+// say that it is still the same, and begun again elsewhere. Where the server tells
+// files apart, what is fetched is what was listed.
 func (h *HTTPS) Fetch(ctx context.Context, f File, to *os.File) error {
 	first := h.open
 	h.open = nil
@@ -31,7 +30,7 @@ func (h *HTTPS) Fetch(ctx context.Context, f File, to *os.File) error {
 		first.close()
 		first = nil
 	}
-	d := &download{h: h, name: f.Path, part: arriving{file: to, limit: h.o.MaxBytes}}
+	d := &download{h: h, name: f.Path, listed: f, part: arriving{file: to, limit: h.o.MaxBytes}}
 	for failures := 0; ; {
 		reached := d.reached
 		err := d.attempt(ctx, first)
@@ -55,6 +54,7 @@ func (h *HTTPS) Fetch(ctx context.Context, f File, to *os.File) error {
 type download struct {
 	h       *HTTPS
 	name    string
+	listed  File
 	part    arriving
 	reached int64  // the furthest that part came
 	same    string // by which the server tells whether the file is still the same; empty: it cannot
@@ -104,6 +104,9 @@ func (d *download) attempt(ctx context.Context, a *answer) error {
 func (d *download) begin(r *http.Response) error {
 	if r.ContentLength > d.part.limit {
 		return d.tooLarge()
+	}
+	if now := d.h.file(r); now.Version != d.listed.Version || !now.Modified.Equal(d.listed.Modified) {
+		return changed(d.h.where, d.name)
 	}
 	d.total, d.same = r.ContentLength, validator(r.Header)
 	return d.part.restart(d.name)

@@ -96,14 +96,6 @@ func (e *Error) ofOneFile() bool {
 	return errors.Is(e, fs.ErrPermission) || errors.Is(e, fs.ErrInvalid) || !e.Final && !e.lost
 }
 
-// Final tells whether an error of a place will be the same again until a person
-// has changed something.
-func Final(err error) bool {
-	var e *Error
-	var hostKey *HostKeyError
-	return errors.As(err, &hostKey) || errors.As(err, &e) && e.Final
-}
-
 // unfinishedPrefix begins the names of files that are still written to a place.
 const (
 	unfinishedPrefix = ".importer-"

@@ -187,6 +187,9 @@ func (s *SFTP) look(l *link, below string, info fs.FileInfo, files *[]File) (Fil
 	}
 	f := File{Path: path.Join(below, name), Size: info.Size(), Modified: modified(info), Odd: odd(info.Mode())}
 	if !info.IsDir() {
+		if f.Size < 0 && f.Odd == "" {
+			f.Odd = "a file of an impossible size"
+		}
 		return f, nil
 	}
 	f.Size = -1

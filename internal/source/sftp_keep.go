@@ -73,10 +73,19 @@ func (s *SFTP) makeFolder(l *link, name string) error {
 	if path.Dir(name) == "." {
 		return nil
 	}
-	if err := l.sftp.MkdirAll(s.full(path.Dir(name))); err != nil {
+	err := l.sftp.MkdirAll(s.full(path.Dir(name)))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return s.nowhere("making the folder of", name)
+	case err != nil:
 		return s.failed("making the folder of", name, err)
 	}
 	return nil
+}
+
+// nowhere is the error for a target, not a file, that a server does not know.
+func (s *SFTP) nowhere(doing, name string) error {
+	return &Error{Where: s.address, Final: true, cause: fs.ErrInvalid, text: fmt.Sprintf("%s %s: the server knows no such folder: make it, or ask the vendor for it", doing, name)}
 }
 
 // rename gives a file a name that was just seen to be free. It is the plain
@@ -85,13 +94,17 @@ func (s *SFTP) makeFolder(l *link, name string) error {
 func (s *SFTP) rename(l *link, from, to string) error {
 	err := l.sftp.Rename(s.full(from), s.full(to))
 	var status *sftp.StatusError
-	if errors.As(err, &status) {
+	if errors.As(err, &status) || errors.Is(err, fs.ErrNotExist) {
 		// Servers say "failure" for most things: look what it was.
 		if taken := s.free(l, to); errors.Is(taken, fs.ErrExist) {
 			return taken
 		}
-		if _, gone := l.sftp.Lstat(s.full(from)); errors.Is(gone, fs.ErrNotExist) {
+		_, gone := l.sftp.Lstat(s.full(from))
+		switch {
+		case errors.Is(gone, fs.ErrNotExist):
 			err = gone
+		case errors.Is(err, fs.ErrNotExist):
+			return s.nowhere("renaming to", to)
 		}
 	}
 	if err != nil {
@@ -100,16 +113,25 @@ func (s *SFTP) rename(l *link, from, to string) error {
 	return nil
 }
 
-// Remove implements Keeper.
+// Remove implements Keeper. A file that a vendor puts in its place at this moment
+// has to survive, so what is removed has got another name, and was looked at under
+// that. Servers that allow no renaming get by without.
 func (s *SFTP) Remove(ctx context.Context, f File) error {
 	if err := checkPath(s.address, f.Path); err != nil {
 		return err
 	}
+	tmp := unfinishedName(f.Path)
+	err := s.Move(ctx, f, tmp)
+	var e *Error
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrChanged), !errors.As(err, &e) || !e.ofOneFile():
+		return err
+	default:
+		tmp = f.Path
+	}
 	return s.do(ctx, func(l *link) error {
-		if err := s.still(l, f, f.Path); err != nil {
-			return err
-		}
-		if err := l.sftp.Remove(s.full(f.Path)); err != nil {
+		if err := l.sftp.Remove(s.full(tmp)); err != nil {
 			return s.failed("removing", f.Path, err)
 		}
 		return nil

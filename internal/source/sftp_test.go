@@ -102,7 +102,7 @@ func TestLineThatBringsNothingEndsInAnError(t *testing.T) {
 	o.Folder, o.Timeout = dir, 2*time.Second
 	_, err := fetch(t, newSFTP(t, o), listed(t, dir, "a.csv"))
 	require.ErrorContains(t, err, "reading a.csv: the connection was lost")
-	require.False(t, source.Final(err), "another time it may go well")
+	require.False(t, isFinal(err), "another time it may go well")
 	require.Equal(t, 4, s.Calls("Login"))
 }
 
@@ -140,7 +140,7 @@ func TestFileThatChangesWhileItIsReadIsNotTaken(t *testing.T) {
 			}}).Start(t)
 			_, err := fetch(t, sftpAt(t, s.Login, dir), f)
 			require.ErrorIs(t, err, source.ErrChanged)
-			require.False(t, source.Final(err))
+			require.False(t, isFinal(err))
 		})
 	}
 }
@@ -216,7 +216,7 @@ func TestServerThatHangsIsGivenUp(t *testing.T) {
 				err = p.Write(t.Context(), "b.csv", strings.NewReader("1"))
 			}
 			require.ErrorContains(t, err, "200ms") // of silence, or before on a busy machine
-			require.False(t, source.Final(err))
+			require.False(t, isFinal(err))
 		})
 	}
 }
@@ -402,7 +402,7 @@ func TestNoPermission(t *testing.T) {
 	} {
 		require.ErrorIs(t, err, fs.ErrPermission)
 		require.ErrorContains(t, err, "ask the vendor for")
-		require.True(t, source.Final(err))
+		require.True(t, isFinal(err))
 	}
 	o := sftpOptions(readOnly)
 	o.Folder, o.Recursive = dir, true
@@ -440,5 +440,5 @@ func TestListWithoutAnEndIsGivenUp(t *testing.T) {
 	s := (&sourcetest.Server{Endless: true}).Start(t)
 	_, err := sftpAt(t, s.Login, dir).List(t.Context())
 	require.ErrorContains(t, err, "has no end")
-	require.True(t, source.Final(err))
+	require.True(t, isFinal(err))
 }

@@ -89,7 +89,8 @@ func smallDisk(t *testing.T) (dir string, small bool) {
 		return dir, false
 	}
 	t.Cleanup(func() {
-		out, err := exec.Command("umount", dir).CombinedOutput()
+		// Lazily: a process that another test starts right now may have it open.
+		out, err := exec.Command("umount", "-l", dir).CombinedOutput()
 		require.NoError(t, err, "%s", out)
 	})
 	return dir, true

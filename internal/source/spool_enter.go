@@ -47,7 +47,8 @@ func (s Spool) Enter(needed func(sha [32]byte) (bool, error)) (leave func() erro
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	return lock.Close, nil
+	// Closing alone would leave it to a process that is being started right now.
+	return func() error { return errors.Join(flock(lock, syscall.LOCK_UN), lock.Close()) }, nil
 }
 
 func flock(f *os.File, how int) error {

@@ -105,7 +105,9 @@ func (f *Fake) open(d importer.Drop) importer.Drop {
 	return d
 }
 
-func (d *fakeDrop) hasEnded() bool { return d.State == importer.DropDone || d.State == importer.DropFailed }
+func (d *fakeDrop) hasEnded() bool {
+	return d.State == importer.DropDone || d.State == importer.DropFailed
+}
 
 func (f *Fake) drop(id int64) *fakeDrop { return f.drops[id-1] }
 
