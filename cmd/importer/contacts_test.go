@@ -33,6 +33,16 @@ func contacts() [][]string {
 	return rows
 }
 
+// manyContacts are more invented Americans, in fewer columns.
+func manyContacts(n int) [][]string {
+	areas := []string{"305", "212", "415", "504", "617", "718", "213", "312", "404", "512", "602", "702"}
+	rows := [][]string{{"first_name", "last_name", "phone"}}
+	for i := range n {
+		rows = append(rows, []string{"Ada", "Ashgrove", fmt.Sprintf("%s-555-%04d", areas[i/100], 100+i%100)})
+	}
+	return rows
+}
+
 // shuffled is the same contacts in another order, the same in every test run.
 func shuffled(rows [][]string) [][]string {
 	rows = slices.Clone(rows)

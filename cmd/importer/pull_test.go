@@ -68,6 +68,7 @@ func TestPullOvertakenAtEachStep(t *testing.T) {
 				require.True(t, slow.stops(t), "nobody reaches this point")
 				v.pull(t, exitDone, "--config", config)
 				slow.goesOn(t)
+				require.NotContains(t, slow.err.String(), "could not be put away")
 				v.requireEachLeadOnce(t, vendorLeads)
 				v.requireTidy(t)
 				v.requireNothingLeft(t)
@@ -118,6 +119,20 @@ func TestPullGoesOnOnAnotherHost(t *testing.T) {
 			v.requireNothingLeft(t)
 		})
 	}
+}
+
+// The host dies between two batches of one file.
+func TestPullReadsOnOnAnotherHost(t *testing.T) {
+	t.Parallel()
+	v := newVendor(t, places["directory"], eager)
+	v.onAnotherHost(t)
+	rows := manyContacts(1100)
+	v.lay(t, "leads.csv", v.people("leads.csv", rows))
+	require.True(t, v.killedAt(t, crashpoint.Recorded))
+	require.Equal(t, []string{"false"}, v.ask(t, `SELECT complete::text FROM drops`))
+	v.pull(t, exitDone, "--config", "other.yaml")
+	v.requireEachLeadOnce(t, 1100)
+	v.requireNothingLeft(t)
 }
 
 // The dead host's lease has still to run out: by then its files were looked at
