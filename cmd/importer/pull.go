@@ -32,40 +32,39 @@ Then it goes on with whatever earlier runs of the feed left unfinished. What is
 taken, and what is left and why, importer source check FEED tells beforehand.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return sh.pull(cmd.Context(), a[0], noWait)
+			return sh.withLedger(cmd.Context(), func(app *app) error { return app.pull(cmd.Context(), a[0], noWait) })
 		},
 	}
 	cmd.Flags().BoolVar(&noWait, "no-wait", false, "leave rows whose answers were lost to a later importer reconcile")
 	return cmd
 }
 
-func (sh *shell) pull(ctx context.Context, name string, noWait bool) (err error) {
-	a, err := sh.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer a.close()
+func (a *app) pull(ctx context.Context, name string, noWait bool) error {
+	return a.withSource(ctx, name, func(feed config.Feed, src *source.Feed) error {
+		return a.carry(name, feed, noWait, func(im *importer.Importer, f importer.Feed) (importer.Summary, error) {
+			s, err := im.Pull(ctx, f, src)
+			if s.Files == 0 && err == nil && !a.json {
+				fmt.Fprintf(a.out, "There are no files to be taken at %s\n", src.Place())
+			}
+			a.sayLeft(src.Left)
+			return s, err
+		})
+	})
+}
+
+// withSource connects a feed to where its files come from.
+func (a *app) withSource(ctx context.Context, name string, use func(config.Feed, *source.Feed) error) error {
 	feed, err := a.feed(name)
 	if err != nil {
 		return err
 	}
-	leave, err := a.enterSpool(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, leave()) }()
-	src, err := a.source(ctx, name, feed)
-	if err != nil {
-		return err
-	}
-	defer src.At.Close()
-	return a.carry(name, feed, noWait, func(im *importer.Importer, f importer.Feed) (importer.Summary, error) {
-		s, err := im.Pull(ctx, f, src)
-		if s.Files == 0 && err == nil && !a.json {
-			fmt.Fprintf(a.out, "There are no files to be taken at %s\n", src.Place())
+	return a.inSpool(ctx, name, func() error {
+		src, err := a.source(ctx, name, feed)
+		if err != nil {
+			return err
 		}
-		a.sayLeft(src.Left)
-		return s, err
+		defer src.At.Close()
+		return use(feed, src)
 	})
 }
 
@@ -80,9 +79,9 @@ func (a *app) sayLeft(files []source.Verdict) {
 	}
 }
 
-// enterSpool clears a feed's spool of what nobody needs any more.
-func (a *app) enterSpool(ctx context.Context, feed string) (leave func() error, err error) {
-	return a.spool(feed).Enter(func(sha [sha256.Size]byte) (bool, error) {
+// inSpool uses a feed's spool, cleared of what nobody needs any more.
+func (a *app) inSpool(ctx context.Context, feed string, use func() error) (err error) {
+	leave, err := a.spool(feed).Enter(func(sha [sha256.Size]byte) (bool, error) {
 		d, err := a.ledger.KnownDrop(ctx, feed, sha)
 		if err != nil || d.State == importer.DropHeld {
 			return true, err
@@ -90,6 +89,11 @@ func (a *app) enterSpool(ctx context.Context, feed string) (leave func() error, 
 		unfinished, err := a.ledger.Unfinished(ctx, feed)
 		return slices.ContainsFunc(unfinished, func(u importer.Drop) bool { return u.ID == d.ID }), err
 	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, leave()) }()
+	return use()
 }
 
 func releaseCommand(sh *shell) *cobra.Command {
@@ -124,8 +128,10 @@ func (a *app) release(ctx context.Context, id int64) error {
 		return err
 	}
 	if d.Drop.State != importer.DropFailed {
-		return a.carry(d.Drop.Feed, feed, false, func(im *importer.Importer, f importer.Feed) (importer.Summary, error) {
-			return im.Release(ctx, f, id)
+		return a.inSpool(ctx, d.Drop.Feed, func() error {
+			return a.carry(d.Drop.Feed, feed, false, func(im *importer.Importer, f importer.Feed) (importer.Summary, error) {
+				return im.Release(ctx, f, id)
+			})
 		})
 	}
 	if len(d.Files) == 0 {

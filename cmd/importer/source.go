@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"importer/internal/config"
 	"importer/internal/importer"
 	"importer/internal/report"
 	"importer/internal/source"
@@ -42,38 +43,27 @@ it would be taken now, or why not. Nothing is fetched, moved or recorded.`,
 	}
 }
 
-func (a *app) checkSource(ctx context.Context, name string) (err error) {
-	feed, err := a.feed(name)
-	if err != nil {
-		return err
-	}
-	leave, err := a.spool(name).Enter(nil)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, leave()) }()
-	src, err := a.source(ctx, name, feed)
-	if err != nil {
-		return err
-	}
-	defer src.At.Close()
-	verdicts, err := src.Judge(ctx, func(listed []importer.File) (map[importer.File]time.Time, error) {
-		return a.ledger.Taken(ctx, name, src.Place(), listed)
-	})
-	if err != nil {
-		return err
-	}
-	look := report.Look{Feed: name, Place: src.Place(), Files: []report.Judged{}}
-	take := 0
-	for _, v := range verdicts {
-		if most := feed.Source.AtMost; v.Take && most > 0 {
-			if take++; take > most {
+func (a *app) checkSource(ctx context.Context, name string) error {
+	return a.withSource(ctx, name, func(feed config.Feed, src *source.Feed) error {
+		verdicts, err := src.Judge(ctx, func(listed []importer.File) (map[importer.File]time.Time, error) {
+			return a.ledger.Taken(ctx, name, src.Place(), listed)
+		})
+		if err != nil {
+			return err
+		}
+		look := report.Look{Feed: name, Place: src.Place(), Files: []report.Judged{}}
+		take, most := 0, feed.Source.AtMost
+		for _, v := range verdicts {
+			if v.Take {
+				take++
+			}
+			if v.Take && most > 0 && take > most {
 				v.Take, v.Why = false, fmt.Sprintf("%d files are enough for one run (at_most)", most)
 			}
+			look.Files = append(look.Files, report.Judged{Path: v.File.Path, Bytes: v.File.Size, Modified: v.File.Modified, Take: v.Take, Why: v.Why})
 		}
-		look.Files = append(look.Files, report.Judged{Path: v.File.Path, Bytes: v.File.Size, Modified: v.File.Modified, Take: v.Take, Why: v.Why})
-	}
-	return report.Source(a.out, a.format(), look)
+		return report.Source(a.out, a.format(), look)
+	})
 }
 
 func sourceTrustCommand(sh *shell) *cobra.Command {
