@@ -13,6 +13,7 @@ CREATE TABLE files (
     taken    timestamptz NOT NULL DEFAULT now(),
     ended    timestamptz, -- when it was put away at its place, or left there for good
     gone     boolean NOT NULL DEFAULT false, -- it is not there any more: the same file there again is a new one
+    put_as   text NOT NULL DEFAULT '', -- the name that it was given there; empty: none
     UNIQUE NULLS NOT DISTINCT (feed, place, path, size, modified, version)
 );
 CREATE INDEX files_open ON files (feed) WHERE ended IS NULL;

@@ -139,7 +139,7 @@ func (a *app) release(ctx context.Context, id int64) error {
 	}
 	for _, f := range d.Files {
 		// What is gone from its place is new when it lies there.
-		if err := a.ledger.EndFile(ctx, f.ID, true); err != nil {
+		if err := a.ledger.EndFile(ctx, f.ID, importer.Away{Gone: true}); err != nil {
 			return err
 		}
 	}

@@ -80,7 +80,10 @@ type Files interface {
 	Ended(ctx context.Context, feed, place string) ([]TakenFile, error)
 	// EndFile records that nothing is left to be done with a file at its place.
 	// One that is gone from there is a new one when it is there again.
-	EndFile(ctx context.Context, id int64, gone bool) error
+	EndFile(ctx context.Context, id int64, away Away) error
+	// PutAway lists the files that ended within a span and have another name now,
+	// the last ones up to limit. Of several with one name it is the last.
+	PutAway(ctx context.Context, feed, place string, within time.Duration, limit int) ([]TakenFile, error)
 }
 
 // Claims records rows and who holds which lead's identity.

@@ -26,6 +26,13 @@ type TakenFile struct {
 	File   File
 	Drops  []int64
 	Failed bool // a drop of it could not be read
+	Away   Away // once it has ended
+}
+
+// Away is what became of a file at its place.
+type Away struct {
+	Gone bool   // it does not lie there any more under its own name
+	As   string // the name that it was given; empty: none
 }
 
 // Errors of a source that are about one file alone: the others can be taken.
@@ -48,9 +55,12 @@ type Source interface {
 	// Take brings a file's drops into the spool. A file that cannot be unpacked
 	// is one drop, which cannot be opened.
 	Take(ctx context.Context, f File) ([]Incoming, error)
-	// PutAway does with a file whose drops have ended what the feed wants, and
-	// tells whether it is gone from its place. Doing it again is harmless.
-	PutAway(ctx context.Context, f TakenFile) (gone bool, err error)
+	// PutAway does with a file whose drops have ended what the feed wants. Doing it
+	// again is harmless.
+	PutAway(ctx context.Context, f TakenFile) (Away, error)
+	// Return gives a file that was put away its old name back if it has grown:
+	// whoever wrote it still had it open, and went on.
+	Return(ctx context.Context, f TakenFile) (back bool, err error)
 }
 
 // Pull goes on with what earlier runs of the feed left unfinished, also when the
@@ -82,6 +92,9 @@ func (p pull) steps(ctx context.Context) (faults, err error) {
 	if err != nil {
 		return faults, err
 	}
+	if err := p.returned(ctx); err != nil {
+		return faults, err
+	}
 	files, away, err := p.look(ctx)
 	if err != nil || away != nil {
 		return errors.Join(faults, away), err
@@ -96,6 +109,44 @@ func (p pull) steps(ctx context.Context) (faults, err error) {
 		err = p.putAway(ctx, anyFile)
 	}
 	return faults, err
+}
+
+// A writer who goes on in a file that was put away is looked for in the files
+// that were put away not long ago, the last ones of them.
+const (
+	notLong  = 24 * time.Hour
+	lastOnes = 100
+)
+
+// returned has files taken again that have grown since they were put away.
+func (p pull) returned(ctx context.Context) error {
+	var away []TakenFile
+	err := p.patiently(ctx, func(ctx context.Context) (err error) {
+		away, err = p.Ledger.PutAway(ctx, p.feed.Name, p.src.Place(), notLong, lastOnes)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, f := range away {
+		back, err := p.src.Return(ctx, f)
+		switch {
+		case ctx.Err() != nil:
+			return errors.Join(err, context.Cause(ctx))
+		case back:
+			p.Log.Warn("a file was written to after it was put away, and is taken again with what came", "file", f.File.Path, "from", f.Away.As)
+			err := p.patiently(ctx, func(ctx context.Context) error { return p.Ledger.EndFile(ctx, f.ID, Away{Gone: true}) })
+			if err != nil {
+				return err
+			}
+		case err != nil:
+			p.Log.Warn("a file that was put away could not be looked at again", "file", f.Away.As, "err", err)
+			if !errors.Is(err, ErrRefused) {
+				return nil // the look at the place will tell
+			}
+		}
+	}
+	return nil
 }
 
 // look lists the new files. The first error is the place's.
@@ -200,7 +251,7 @@ func (p pull) putAway(ctx context.Context, only int64) error {
 		if only != anyFile && f.ID != only {
 			continue
 		}
-		gone, err := p.src.PutAway(ctx, f)
+		away, err := p.src.PutAway(ctx, f)
 		if ctx.Err() != nil {
 			return errors.Join(err, context.Cause(ctx))
 		}
@@ -213,7 +264,7 @@ func (p pull) putAway(ctx context.Context, only int64) error {
 			return nil // the next file would fare no better
 		}
 		crashpoint.Reach(crashpoint.FilePutAway)
-		err = p.patiently(ctx, func(ctx context.Context) error { return p.Ledger.EndFile(ctx, f.ID, gone) })
+		err = p.patiently(ctx, func(ctx context.Context) error { return p.Ledger.EndFile(ctx, f.ID, away) })
 		if err != nil {
 			return err
 		}

@@ -28,6 +28,8 @@ type folder struct {
 	asked   int            // to put something away
 	damaged map[string]int // at which row
 	twice   bool           // each file holds its drop twice
+	writer  string         // has a file that was put away open, and writes to it
+	lost    error          // why no file that was put away can be looked at
 }
 
 func newFolder(paths ...string) *folder {
@@ -74,13 +76,22 @@ func (f *folder) Take(_ context.Context, file importer.File) ([]importer.Incomin
 	return []importer.Incoming{in}, nil
 }
 
-func (f *folder) PutAway(_ context.Context, file importer.TakenFile) (bool, error) {
+func (f *folder) PutAway(_ context.Context, file importer.TakenFile) (importer.Away, error) {
 	f.asked++
 	if f.stuck != nil || f.leave {
-		return false, f.stuck
+		return importer.Away{}, f.stuck
 	}
 	f.gone = append(f.gone, file.File.Path)
 	f.files = slices.DeleteFunc(f.files, func(there importer.File) bool { return there == file.File })
+	return importer.Away{Gone: true, As: "away/" + file.File.Path}, nil
+}
+
+func (f *folder) Return(_ context.Context, file importer.TakenFile) (bool, error) {
+	if f.writer != file.Away.As {
+		return false, f.lost
+	}
+	f.writer = ""
+	f.files = append(f.files, importer.File{Path: file.File.Path, Version: "grown"})
 	return true, nil
 }
 
@@ -361,6 +372,23 @@ func TestADropThatIsHeldInItsMiddleKeepsNoOtherBack(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"b.csv", "a.csv"}, f.gone)
 		b.requireOnce(t, 8000)
+	})
+}
+
+func TestAFileThatGoesOnAfterItWasPutAwayIsTakenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		f := newFolder("a.csv", "b.csv")
+		_, err := b.pull(t, f)
+		require.NoError(t, err)
+		f.writer = "away/a.csv"
+		s, err := b.pull(t, f)
+		require.NoError(t, err)
+		require.Equal(t, 1, s.Files)
+		require.Equal(t, []string{"a.csv", "b.csv", "a.csv"}, f.fetched)
+		f.lost = errors.New("out of reach")
+		_, err = b.pull(t, f)
+		require.NoError(t, err, "it is of no importance")
 	})
 }
 

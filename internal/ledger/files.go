@@ -78,7 +78,7 @@ func (l *Ledger) TakeFile(ctx context.Context, feed, place string, f importer.Fi
 	const (
 		take = `
 			INSERT INTO files (feed, place, path, size, modified, version) VALUES ($1, $2, $3, $4, $5, $6)
-			ON CONFLICT (feed, place, path, size, modified, version) DO UPDATE SET taken = now(), ended = NULL, gone = false
+			ON CONFLICT (feed, place, path, size, modified, version) DO UPDATE SET taken = now(), ended = NULL, gone = false, put_as = ''
 			RETURNING id`
 		// What it held when it was taken before is no concern of it any more.
 		unlink = `DELETE FROM file_drops WHERE file_id = $1 AND drop_id <> ALL ($2)`
@@ -140,9 +140,33 @@ func (l *Ledger) Ended(ctx context.Context, feed, place string) (ended []importe
 }
 
 // EndFile implements importer.Files.
-func (l *Ledger) EndFile(ctx context.Context, id int64, gone bool) error {
+func (l *Ledger) EndFile(ctx context.Context, id int64, away importer.Away) error {
 	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE files SET ended = now(), gone = $2 WHERE id = $1`, id, gone)
+		_, err := tx.Exec(ctx, `UPDATE files SET ended = now(), gone = $2, put_as = $3 WHERE id = $1`, id, away.Gone, storable(away.As))
 		return err
 	})
+}
+
+// PutAway implements importer.Files.
+func (l *Ledger) PutAway(ctx context.Context, feed, place string, within time.Duration, limit int) (files []importer.TakenFile, err error) {
+	const query = `
+		SELECT id, path, size, coalesce(modified, '0001-01-01 00:00:00Z'), version, gone, put_as
+		FROM (
+			SELECT DISTINCT ON (put_as) * FROM files
+			WHERE feed = $1 AND place = $2 AND put_as <> '' AND ended > now() - $3::interval
+			ORDER BY put_as, ended DESC
+		) latest
+		ORDER BY ended DESC LIMIT $4`
+	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, query, feed, place, within, limit)
+		if err != nil {
+			return err
+		}
+		files, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (f importer.TakenFile, err error) {
+			err = row.Scan(&f.ID, &f.File.Path, &f.File.Size, &f.File.Modified, &f.File.Version, &f.Away.Gone, &f.Away.As)
+			return f, err
+		})
+		return err
+	})
+	return files, err
 }

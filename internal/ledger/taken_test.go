@@ -88,7 +88,7 @@ func TestDropsTellTheFilesThatTheyCameFrom(t *testing.T) {
 	ended, err := l.Ended(t.Context(), "acme", place)
 	require.NoError(t, err)
 	require.Len(t, ended, 2)
-	require.NoError(t, l.EndFile(t.Context(), ended[0].ID, true))
+	require.NoError(t, l.EndFile(t.Context(), ended[0].ID, importer.Away{Gone: true}))
 
 	drops, err := l.ListDrops(t.Context(), ledger.DropFilter{})
 	require.NoError(t, err)

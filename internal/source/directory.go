@@ -241,6 +241,18 @@ func (d *Directory) still(f File, name string) error {
 	return f.still(d.where, info.Mode(), info.Size(), info.ModTime())
 }
 
+// Size implements Keeper.
+func (d *Directory) Size(ctx context.Context, name string) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	info, err := d.regular(name)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
 // makeFolder makes the folder of a name.
 func (d *Directory) makeFolder(name string) error {
 	if err := checkPath(d.where, name); err != nil {

@@ -261,44 +261,72 @@ func (f *Feed) whole(ctx context.Context, tmp *os.File, name string) (Spooled, e
 }
 
 // PutAway implements importer.Source.
-func (f *Feed) PutAway(ctx context.Context, taken importer.TakenFile) (gone bool, err error) {
+func (f *Feed) PutAway(ctx context.Context, taken importer.TakenFile) (away importer.Away, err error) {
 	keeper, ok := f.At.(Keeper)
 	if !ok {
-		return false, nil
+		return away, nil
 	}
 	if f.listed == nil {
-		return false, fmt.Errorf("%s could not be looked at: what is in it is not known", f.Name)
+		return away, fmt.Errorf("%s could not be looked at: what is in it is not known", f.Name)
 	}
 	if f.Rejects != "" {
 		if err := f.writeRejects(ctx, keeper, taken); err != nil {
-			return false, err
+			return away, err
 		}
 	}
 	known := taken.File
 	known.Modified = known.Modified.UTC() // as in the listing
 	file, ok := f.listed[known]
 	if !ok { // it was put away before, or is another one now
-		return true, nil
+		return importer.Away{Gone: true}, nil
 	}
 	if f.stays(taken) {
-		return false, nil
+		return away, nil
 	}
 	// First, since nobody knows whose it was when the file is gone. It would say
 	// of the next file of that name that it is complete.
 	if marker, ok := f.markers[file.Path]; ok {
-		if err := f.away(ctx, keeper, marker, taken); err != nil && !isGone(err) {
-			return false, err
+		if _, err := f.away(ctx, keeper, marker, taken); err != nil && !isGone(err) {
+			return away, ofFile(err)
 		}
 	}
-	err = f.away(ctx, keeper, file, taken)
-	if isGone(err) {
-		return true, nil
+	as, err := f.away(ctx, keeper, file, taken)
+	if err == nil || isGone(err) {
+		return importer.Away{Gone: true, As: asText(as)}, nil
 	}
+	return away, ofFile(err)
+}
+
+// Return implements importer.Source.
+func (f *Feed) Return(ctx context.Context, taken importer.TakenFile) (back bool, err error) {
+	keeper, ok := f.At.(Keeper)
+	if !ok || taken.File.Size < 0 {
+		return false, nil
+	}
+	var size int64
+	err = f.patiently(ctx, func(ctx context.Context) (err error) {
+		size, err = keeper.Size(ctx, taken.Away.As)
+		return err
+	})
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // whoever has it now
+		return false, nil
+	case err != nil || size <= taken.File.Size:
+		return false, ofFile(err)
+	}
+	err = f.patiently(ctx, func(ctx context.Context) error {
+		return keeper.Move(ctx, File{Path: taken.Away.As, Size: -1}, taken.File.Path)
+	})
+	return err == nil, ofFile(err)
+}
+
+// ofFile marks an error that is one file's.
+func ofFile(err error) error {
 	var place *Error
-	if errors.As(err, &place) && place.ofOneFile() {
-		err = fmt.Errorf("%w: %w", importer.ErrRefused, err)
+	if errors.As(err, &place) && (place.ofOneFile() || errors.Is(err, fs.ErrExist)) {
+		return fmt.Errorf("%w: %w", importer.ErrRefused, err)
 	}
-	return err == nil, err
+	return err
 }
 
 func (f *Feed) stays(taken importer.TakenFile) bool {
@@ -308,8 +336,9 @@ func (f *Feed) stays(taken importer.TakenFile) bool {
 	return f.After != Archive && f.After != Rename && f.After != Delete
 }
 
-// away puts something where the file taken is to go.
-func (f *Feed) away(ctx context.Context, keeper Keeper, file File, taken importer.TakenFile) error {
+// away puts something where the file taken is to go, and returns the name that
+// it has there.
+func (f *Feed) away(ctx context.Context, keeper Keeper, file File, taken importer.TakenFile) (as string, err error) {
 	switch {
 	case taken.Failed:
 		return f.move(ctx, keeper, file, path.Join(f.Failed, file.Path), taken.ID)
@@ -318,7 +347,7 @@ func (f *Feed) away(ctx context.Context, keeper Keeper, file File, taken importe
 	case f.After == Rename:
 		return f.move(ctx, keeper, file, file.Path+renamedSuffix, taken.ID)
 	default:
-		return f.patiently(ctx, func(ctx context.Context) error { return keeper.Remove(ctx, file) })
+		return "", f.patiently(ctx, func(ctx context.Context) error { return keeper.Remove(ctx, file) })
 	}
 }
 
@@ -330,17 +359,23 @@ func isGone(err error) bool {
 // move gives a file another name, with the number that it has in the ledger if
 // something has that name already, and with more if the same file was put away
 // before: a vendor may leave it again and again.
-func (f *Feed) move(ctx context.Context, keeper Keeper, file File, to string, number int64) error {
+func (f *Feed) move(ctx context.Context, keeper Keeper, file File, to string, number int64) (as string, err error) {
 	const most = 100
-	return f.patiently(ctx, func(ctx context.Context) error {
-		err := keeper.Move(ctx, file, to)
-		next := numbered(to, number)
-		for n := int64(2); errors.Is(err, fs.ErrExist) && n <= most; n++ {
-			err = keeper.Move(ctx, file, next)
-			next = numbered(numbered(to, number), n)
+	err = f.patiently(ctx, func(ctx context.Context) error {
+		as = to
+		err := keeper.Move(ctx, file, as)
+		for n := int64(1); errors.Is(err, fs.ErrExist) && n <= most; n++ {
+			if as = numbered(to, number); n > 1 {
+				as = numbered(as, n)
+			}
+			err = keeper.Move(ctx, file, as)
 		}
 		return err
 	})
+	if err != nil {
+		return "", err
+	}
+	return as, nil
 }
 
 // numbered adds a number to a name, before its last ending.

@@ -19,9 +19,9 @@ import (
 // putAway puts a file away and tells whether it is gone.
 func putAway(t testing.TB, f *source.Feed, taken importer.TakenFile) bool {
 	t.Helper()
-	gone, err := f.PutAway(t.Context(), taken)
+	away, err := f.PutAway(t.Context(), taken)
 	require.NoError(t, err)
-	return gone
+	return away.Gone
 }
 
 // Fault 41.
@@ -133,11 +133,51 @@ func TestAFileThatMayNotBePutAwayStays(t *testing.T) {
 		source.Delete:  "has not the right for removing a.csv: ask the vendor for it",
 	} {
 		f.After = after
-		gone, err := f.PutAway(t.Context(), taken)
-		require.False(t, gone, after)
+		away, err := f.PutAway(t.Context(), taken)
+		require.False(t, away.Gone, after)
 		require.ErrorContains(t, err, says)
 	}
 	require.Equal(t, []string{"a.csv"}, tree(t, dir))
+}
+
+// Fault 37.
+func TestAFileThatGoesOnAfterItWasPutAwayComesBack(t *testing.T) {
+	t.Parallel()
+	onEveryKeeper(t, func(t *testing.T, dir string, open func(view) source.Keeper) {
+		for after, as := range map[source.After]string{source.Archive: "done/a.csv", source.Rename: "a.csv.imported"} {
+			lay(t, dir, "a.csv", "12345")
+			f := newFeed(t, open(view{folder: dir, except: []string{"done"}}))
+			f.After, f.Archive = after, "done"
+			taken := importer.TakenFile{ID: 7, File: theOnly(t, f)}
+			writer, err := os.OpenFile(filepath.Join(dir, "a.csv"), os.O_WRONLY|os.O_APPEND, 0)
+			require.NoError(t, err)
+			taken.Away, err = f.PutAway(t.Context(), taken)
+			require.NoError(t, err)
+			require.Equal(t, importer.Away{Gone: true, As: as}, taken.Away)
+			comesBack := func() bool {
+				back, err := f.Return(t.Context(), taken)
+				require.NoError(t, err)
+				return back
+			}
+			require.False(t, comesBack())
+			_, err = writer.WriteString("678")
+			require.NoError(t, err)
+			require.NoError(t, writer.Close())
+
+			lay(t, dir, "a.csv", "a new one")
+			back, err := f.Return(t.Context(), taken)
+			require.ErrorIs(t, err, importer.ErrRefused, "nothing is overwritten")
+			require.False(t, back)
+			require.NoError(t, os.Remove(filepath.Join(dir, "a.csv")))
+			require.True(t, comesBack())
+			there, err := os.ReadFile(filepath.Join(dir, "a.csv"))
+			require.NoError(t, err)
+			require.Equal(t, "12345678", string(there))
+			require.False(t, comesBack(), "it is not there any more")
+			require.Equal(t, []string{"a.csv"}, tree(t, dir))
+			require.NoError(t, os.Remove(filepath.Join(dir, "a.csv")))
+		}
+	})
 }
 
 // A file of which another was moved in the same moment is told of.
@@ -159,9 +199,9 @@ func TestAFileThatGoesAstrayIsToldOf(t *testing.T) {
 	lay(t, dir, "a.csv", "12345")
 	f := newFeed(t, sftpAt(t, s.Login, dir))
 	f.After, f.Archive = source.Archive, "done"
-	gone, err := f.PutAway(t.Context(), importer.TakenFile{ID: 7, File: theOnly(t, f)})
+	away, err := f.PutAway(t.Context(), importer.TakenFile{ID: 7, File: theOnly(t, f)})
 	require.ErrorContains(t, err, "a.csv changed while it was moved to done/a.csv, and could not be moved back: rename it, so that it is taken")
-	require.False(t, gone)
+	require.False(t, away.Gone)
 	require.Equal(t, []string{"a.csv", "done/a.csv"}, tree(t, dir))
 }
 
@@ -176,8 +216,8 @@ func TestOfAPlaceThatCouldNotBeLookedAtNothingIsGone(t *testing.T) {
 	require.NoError(t, os.Rename(filepath.Join(dir, "in"), filepath.Join(dir, "away")))
 	_, err := f.Look(t.Context(), nothingTaken)
 	require.ErrorContains(t, err, "there is no folder")
-	gone, err := f.PutAway(t.Context(), taken)
-	require.False(t, gone)
+	away, err := f.PutAway(t.Context(), taken)
+	require.False(t, away.Gone)
 	require.EqualError(t, err, "the place could not be looked at: what is in it is not known")
 }
 
@@ -231,9 +271,9 @@ func TestAFileWithoutRejectsLeavesNone(t *testing.T) {
 		f.After, f.Archive, f.Rejects, f.WriteRejects = source.Archive, "done", "rejects", r.write
 		taken := importer.TakenFile{ID: 7, File: theOnly(t, f)}
 		r.err = errors.New("the ledger is away")
-		gone, err := f.PutAway(t.Context(), taken)
+		away, err := f.PutAway(t.Context(), taken)
 		require.ErrorIs(t, err, r.err)
-		require.False(t, gone, "the file waits for its rejects")
+		require.False(t, away.Gone, "the file waits for its rejects")
 		require.Equal(t, []string{"a.csv"}, tree(t, dir))
 		r.err = nil
 		require.True(t, putAway(t, f, taken))

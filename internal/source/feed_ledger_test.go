@@ -180,7 +180,7 @@ func visit(t *testing.T, l *ledger.Ledger, o source.HTTPSOptions) (drops []impor
 	require.Len(t, ended, len(drops))
 	for _, file := range ended {
 		require.False(t, putAway(t, f, file), "at a web address nothing is put away")
-		require.NoError(t, l.EndFile(t.Context(), file.ID, false))
+		require.NoError(t, l.EndFile(t.Context(), file.ID, importer.Away{}))
 	}
 	return drops
 }

@@ -52,6 +52,8 @@ type Keeper interface {
 	// fs.ErrExist when there is something of the new name; fs.ErrNotExist when f
 	// is gone: then a Move whose answer was lost may have been made.
 	Move(ctx context.Context, f File, to string) error
+	// Size tells how many bytes a file has. Returns fs.ErrNotExist for none.
+	Size(ctx context.Context, name string) (int64, error)
 	// Remove removes a file. Returns ErrChanged when what lies there is not f any
 	// more, and leaves it there; fs.ErrNotExist when f is gone.
 	Remove(ctx context.Context, f File) error

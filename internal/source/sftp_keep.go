@@ -57,6 +57,22 @@ func (s *SFTP) still(l *link, f File, name string) error {
 	return f.still(s.address, info.Mode(), info.Size(), modified(info))
 }
 
+// Size implements Keeper.
+func (s *SFTP) Size(ctx context.Context, name string) (size int64, err error) {
+	if err := checkPath(s.address, name); err != nil {
+		return 0, err
+	}
+	err = s.do(ctx, func(l *link) error {
+		info, err := l.sftp.Lstat(s.full(name))
+		if err != nil {
+			return s.failed("looking at", name, err)
+		}
+		size = info.Size()
+		return nil
+	})
+	return size, err
+}
+
 // free returns fs.ErrExist for a name that something has.
 func (s *SFTP) free(l *link, name string) error {
 	_, err := l.sftp.Lstat(s.full(name))

@@ -197,6 +197,9 @@ func kindOf(mode fs.FileMode) string {
 // longer, in the spool.
 func (s Spool) Open(sha [32]byte) (*os.File, error) {
 	f, err := os.Open(s.path(sha))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("its copy is not in the spool %s any more, import its file again: %w", s.Dir, fs.ErrNotExist)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the spooled drop: %w", err)
 	}

@@ -12,6 +12,7 @@ type fakeFile struct {
 	importer.TakenFile
 	feed, place string
 	taken       time.Time
+	endedAt     time.Time
 	ended, gone bool
 }
 
@@ -89,12 +90,31 @@ func (f *Fake) Ended(_ context.Context, feed, place string) (ended []importer.Ta
 }
 
 // EndFile implements importer.Files.
-func (f *Fake) EndFile(_ context.Context, id int64, gone bool) error {
+func (f *Fake) EndFile(_ context.Context, id int64, away importer.Away) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	t := f.files[id-1]
-	t.ended, t.gone = true, gone
+	t.ended, t.gone, t.endedAt, t.Away = true, away.Gone, time.Now(), away
 	return nil
+}
+
+// PutAway implements importer.Files.
+func (f *Fake) PutAway(_ context.Context, feed, place string, within time.Duration, limit int) (files []importer.TakenFile, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range f.files {
+		if t.feed == feed && t.place == place && t.ended && t.Away.As != "" && time.Since(t.endedAt) < within {
+			files = append(files, t.TakenFile)
+		}
+	}
+	slices.SortFunc(files, func(a, b importer.TakenFile) int { return f.files[b.ID-1].endedAt.Compare(f.files[a.ID-1].endedAt) })
+	seen := map[string]bool{}
+	files = slices.DeleteFunc(files, func(t importer.TakenFile) bool {
+		again := seen[t.Away.As]
+		seen[t.Away.As] = true
+		return again
+	})
+	return files[:min(limit, len(files))], nil
 }
 
 func (f *Fake) wasTaken(drop int64) bool {

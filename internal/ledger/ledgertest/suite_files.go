@@ -67,7 +67,7 @@ var filePromises = []promise{
 		require.Equal(t, []int64{a.d.ID, b.d.ID}, got[0].Drops)
 		require.True(t, got[0].Failed)
 		for range 2 {
-			require.NoError(t, l.EndFile(t.Context(), got[0].ID, false))
+			require.NoError(t, l.EndFile(t.Context(), got[0].ID, importer.Away{}))
 		}
 		require.Empty(t, ended())
 	}},
@@ -82,7 +82,7 @@ var filePromises = []promise{
 			require.NoError(t, err)
 			require.Len(t, ended, 1)
 			require.False(t, ended[0].Failed)
-			require.NoError(t, l.EndFile(t.Context(), ended[0].ID, gone))
+			require.NoError(t, l.EndFile(t.Context(), ended[0].ID, importer.Away{Gone: gone}))
 			taken, err := l.Taken(t.Context(), "acme", place, []importer.File{f})
 			require.NoError(t, err)
 			require.Equal(t, !gone, len(taken) == 1)
@@ -117,6 +117,32 @@ var filePromises = []promise{
 		require.Len(t, ended, 1)
 		require.Equal(t, []int64{mended.d.ID}, ended[0].Drops)
 		require.False(t, ended[0].Failed)
+	}},
+	{"the files that were put away under another name are listed, the last ones first", func(t *testing.T, l importer.Ledger) {
+		d := begin(t, l, "acme", "a").d
+		for i, as := range []string{"imported/a.csv", "imported/a.csv", "", "imported/c.csv", "imported/d.csv"} {
+			f := newFile("of " + as)
+			if i == 0 {
+				f.Path = "of an earlier one"
+			}
+			id := takeFile(t, l, f, d)
+			require.NoError(t, l.EndFile(t.Context(), id, importer.Away{Gone: true, As: as}))
+		}
+		away := func(within time.Duration, limit int) (names []string) {
+			files, err := l.PutAway(t.Context(), "acme", place, within, limit)
+			require.NoError(t, err)
+			for _, f := range files {
+				require.True(t, f.Away.Gone)
+				require.Equal(t, "of "+f.Away.As, f.File.Path)
+				names = append(names, f.Away.As)
+			}
+			return names
+		}
+		require.Equal(t, []string{"imported/d.csv", "imported/c.csv", "imported/a.csv"}, away(hour, 9))
+		require.Equal(t, []string{"imported/d.csv", "imported/c.csv"}, away(hour, 2))
+		require.Empty(t, away(0, 9))
+		takeFile(t, l, newFile("of imported/d.csv"), d)
+		require.Equal(t, []string{"imported/c.csv"}, away(hour, 1), "it lies there again")
 	}},
 	{"a drop that was taken and not begun is unfinished", func(t *testing.T, l importer.Ledger) {
 		d, err := l.OpenDrop(t.Context(), newDrop("acme", "a"))

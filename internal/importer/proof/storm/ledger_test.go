@@ -67,12 +67,16 @@ func (p *process) LoseFiles(ctx context.Context, feed, place string, drops []int
 	return err
 }
 
+func (p *process) PutAway(ctx context.Context, feed, place string, within time.Duration, limit int) ([]importer.TakenFile, error) {
+	return book(p, "put away", func() ([]importer.TakenFile, error) { return p.ledger.PutAway(ctx, feed, place, within, limit) })
+}
+
 func (p *process) Ended(ctx context.Context, feed, place string) ([]importer.TakenFile, error) {
 	return book(p, "ended", func() ([]importer.TakenFile, error) { return p.ledger.Ended(ctx, feed, place) })
 }
 
-func (p *process) EndFile(ctx context.Context, id int64, gone bool) error {
-	_, err := book(p, "end file", func() (struct{}, error) { return struct{}{}, p.ledger.EndFile(ctx, id, gone) })
+func (p *process) EndFile(ctx context.Context, id int64, away importer.Away) error {
+	_, err := book(p, "end file", func() (struct{}, error) { return struct{}{}, p.ledger.EndFile(ctx, id, away) })
 	return err
 }
 
