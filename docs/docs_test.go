@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"importer/internal/importer"
 	"importer/internal/nonagent"
 )
 
@@ -116,6 +117,17 @@ func TestReasonsPageListsEveryReasonOfTheCode(t *testing.T) {
 		told = append(told, strings.Trim(c[0], "`"))
 	}
 	require.ElementsMatch(t, coded, told, "docs/reasons.md and the code must list the same reasons, each once")
+}
+
+func TestReasonsPageTellsTheReasonsThatRetryTakes(t *testing.T) {
+	t.Parallel()
+	var told []importer.Reason
+	for line := range strings.Lines(read(t, "reasons.md")) {
+		if c := cells(line); strings.HasPrefix(line, "| `") && (c[1] == "ERROR" || c[1] == "REVIEW") {
+			told = append(told, importer.Reason(strings.Trim(c[0], "`")))
+		}
+	}
+	require.ElementsMatch(t, append(nonagent.Refusals(), importer.GivenUp()...), told)
 }
 
 var link = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)

@@ -411,7 +411,7 @@ func TestLedgerRetriesWhatIsDrawn(t *testing.T) {
 			if claimed {
 				b.record(t, "tuesday.csv", newRow())
 			}
-			_, err := b.Retry(t.Context(), b.drop, holder, states(t), 0, 1, 0)
+			_, err := b.Retry(t.Context(), b.drop, holder, importer.Retried{States: states(t)}, 0, 1, 0)
 			require.NoError(t, err)
 			if to := b.state(t); to != end {
 				granted[edge{end, to}] = true

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -296,29 +297,19 @@ func (sh *shell) reconcile(ctx context.Context) error {
 		_, err := fmt.Fprintln(a.out, "No file is unfinished: there is nothing to settle")
 		return err
 	}
-	var errs []error
-	var person *personError
-	done := map[string]bool{}
+	var feeds []string // in the order of their oldest drops
 	for _, d := range drops {
-		if done[d.Feed] {
-			continue
+		if !slices.Contains(feeds, d.Feed) {
+			feeds = append(feeds, d.Feed)
 		}
-		done[d.Feed] = true
-		feed, err := a.feed(d.Feed)
-		if err == nil {
-			err = a.carry(d.Feed, feed, false, func(im *importer.Importer, f importer.Feed) (importer.Summary, error) {
-				return im.Reconcile(ctx, f)
-			})
-		}
-		var needed *personError
-		if errors.As(err, &needed) {
-			person = needed
-			continue
-		}
-		errs = append(errs, err)
 	}
-	if err := errors.Join(errs...); err != nil || person == nil {
-		return err
-	}
-	return person
+	return a.eachFeed(ctx, feeds, func(name string) error {
+		feed, err := a.feed(name)
+		if err != nil {
+			return err
+		}
+		return a.carry(name, feed, false, func(im *importer.Importer, f importer.Feed) (importer.Summary, error) {
+			return im.Reconcile(ctx, f)
+		})
+	})
 }

@@ -2,25 +2,43 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"importer/internal/config"
 	"importer/internal/importer"
 	"importer/internal/ledger"
+	"importer/internal/nonagent"
 )
 
+// retrying is what importer retry was asked for.
+type retrying struct {
+	drops    ledger.RunFilter // those of these runs
+	outcomes []importer.Outcome
+	reason   importer.Reason // empty: any
+	resend   bool
+}
+
 func retryCommand(sh *shell) *cobra.Command {
+	var r retrying
 	var names []string
-	var resend bool
+	var since, reason string
 	cmd := &cobra.Command{
-		Use:   "retry RUN [--outcome error,review]",
-		Short: "Give a run's ERROR and REVIEW rows another chance",
-		Long: `Sends the rows of a run's drops that ended as ERROR once more, unless another
-row has loaded their lead since, which makes them DUPLICATE. Rows in REVIEW
-are asked about first and sent again only when the dialer is proven not to
-have them.
+		Use:   "retry RUN | --since D | --feed F",
+		Short: "Give ERROR and REVIEW rows another chance",
+		Long: `Sends rows that ended as ERROR once more, unless another row has loaded their
+lead since, which makes them DUPLICATE. Rows in REVIEW are asked about first and
+sent again only when the dialer is proven not to have them.
+
+Which rows: those of the drops of one RUN; or, without a run, of all drops on
+which runs of --feed F worked, or runs that began since D. --reason CODE takes
+only rows that ended with that reason, such as dialer_dnc; docs/reasons.md lists
+them. The drops of several feeds are several runs, one for each feed.
 
 With --resend-unproven rows whose absence cannot be proven are sent again too.
 All that keeps a lead from being there twice then is the dialer's own duplicate
@@ -29,24 +47,45 @@ yourself.
 
 Interrupted or killed, the same command goes on where it was, and so does the
 feed's next start.`,
-		Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, a []string) error {
-			run, err := runNumber(a[0])
-			if err != nil {
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) (err error) {
+			if r.drops.Since, err = parseSince(since, time.Now()); err != nil {
 				return err
 			}
-			outcomes, err := retriedOutcomes(names, resend)
-			if err != nil {
+			if err := r.choose(a); err != nil {
 				return err
 			}
-			return sh.withLedger(cmd.Context(), func(a *app) error {
-				return a.retry(cmd.Context(), run, outcomes, resend)
-			})
+			if r.outcomes, err = retriedOutcomes(names, r.resend); err != nil {
+				return err
+			}
+			if r.reason, err = retriedReason(reason); err != nil {
+				return err
+			}
+			return sh.withLedger(cmd.Context(), func(a *app) error { return a.retry(cmd.Context(), r) })
 		},
 	}
+	cmd.Flags().StringVar(&since, "since", "", "without RUN: rows of the drops of runs since then: 2026-11-24, yesterday, or 7d ago")
+	cmd.Flags().StringVarP(&r.drops.Feed, "feed", "f", "", "without RUN: rows of the drops of this feed")
+	cmd.Flags().StringVar(&reason, "reason", "", "only rows that ended with this reason")
 	cmd.Flags().StringSliceVar(&names, "outcome", []string{"error", "review"}, "which rows: error, review or both")
-	cmd.Flags().BoolVar(&resend, "resend-unproven", false, "also send rows in REVIEW again that cannot be proven absent")
+	cmd.Flags().BoolVar(&r.resend, "resend-unproven", false, "also send rows in REVIEW again that cannot be proven absent")
 	return cmd
+}
+
+// choose reads which drops are meant: those of a run, or those that the flags
+// tell.
+func (r *retrying) choose(run []string) (err error) {
+	told := r.drops.Feed != "" || !r.drops.Since.IsZero()
+	switch {
+	case len(run) == 0 && !told:
+		return usagef("say which rows: those of a run (see importer runs), of a feed (--feed F), or of the runs since a day (--since D)")
+	case len(run) == 0:
+		return nil
+	case told:
+		return usagef("a run's number says which rows: leave out --feed and --since")
+	}
+	r.drops.ID, err = runNumber(run[0])
+	return err
 }
 
 func retriedOutcomes(names []string, resend bool) ([]importer.Outcome, error) {
@@ -67,53 +106,141 @@ func retriedOutcomes(names []string, resend bool) ([]importer.Outcome, error) {
 	return outcomes, nil
 }
 
-func (a *app) retry(ctx context.Context, run int64, outcomes []importer.Outcome, resend bool) error {
-	runs, err := a.ledger.ListRuns(ctx, ledger.RunFilter{ID: run})
+func retriedReason(code string) (importer.Reason, error) {
+	known := append(nonagent.Refusals(), importer.GivenUp()...)
+	if code != "" && !slices.Contains(known, importer.Reason(code)) {
+		return "", usagef("no row ends as ERROR or REVIEW with the reason %q, only with: %s", code, join(known))
+	}
+	return importer.Reason(code), nil
+}
+
+func (a *app) retry(ctx context.Context, r retrying) error {
+	if r.drops.ID != 0 {
+		return a.retryRun(ctx, r)
+	}
+	if err := a.knowFeed(ctx, r.drops.Feed); err != nil {
+		return err
+	}
+	waiting, err := a.retriable(ctx, r)
 	if err != nil {
 		return err
 	}
-	name := runs[0].Feed
-	feed, err := a.feed(name)
+	if len(waiting) == 0 && !a.json {
+		_, err := fmt.Fprintf(a.out, "No rows of these drops ended so (%s): there is nothing to retry\n", r.how())
+		return err
+	}
+	byFeed := map[string][]importer.Drop{}
+	for _, d := range waiting {
+		byFeed[d.Feed] = append(byFeed[d.Feed], d)
+	}
+	return a.eachFeed(ctx, sortedKeys(byFeed), func(feed string) error { return a.retryDrops(ctx, feed, byFeed[feed], r) })
+}
+
+// retryRun retries the rows of one run's drops. For programs there is a new run
+// even when there is nothing to do.
+func (a *app) retryRun(ctx context.Context, r retrying) error {
+	runs, err := a.ledger.ListRuns(ctx, r.drops)
 	if err != nil {
 		return err
 	}
-	var drops []int64
+	var drops []importer.Drop
 	for _, d := range runs[0].Drops {
-		if d.Drop.Dialer != feed.Dialer {
-			return usagef("run %d loaded into dialer %s, and feed %s is now configured for dialer %s: retry it with the configuration of then", run, d.Drop.Dialer, name, feed.Dialer)
-		}
-		drops = append(drops, d.Drop.ID)
+		drops = append(drops, d.Drop)
 	}
-	if nothing, err := a.nothingToRetry(ctx, run, outcomes); err != nil || nothing && !a.json {
-		if err == nil {
-			_, err = fmt.Fprintf(a.out, "Run %d has no rows that ended so (%s): there is nothing to retry\n", run, joinOutcomes(outcomes))
-		}
+	if _, err := a.sameDialer(runs[0].Feed, drops); err != nil {
 		return err
+	}
+	waiting, err := a.retriable(ctx, r)
+	if err != nil {
+		return err
+	}
+	if len(waiting) == 0 && !a.json {
+		_, err := fmt.Fprintf(a.out, "Run %d has no rows that ended so (%s): there is nothing to retry\n", r.drops.ID, r.how())
+		return err
+	}
+	return a.retryDrops(ctx, runs[0].Feed, drops, r)
+}
+
+// sameDialer finds the feed of some drops, unless it has another dialer than when
+// they were loaded.
+func (a *app) sameDialer(name string, drops []importer.Drop) (config.Feed, error) {
+	feed, err := a.feed(name)
+	for _, d := range drops {
+		if err == nil && d.Dialer != feed.Dialer {
+			err = usagef("drop %d was loaded into dialer %s, and feed %s is now configured for dialer %s: retry it with the configuration of then", d.ID, d.Dialer, name, feed.Dialer)
+		}
+	}
+	return feed, err
+}
+
+// retriable are the drops with rows that are meant, or that wait for the end of
+// an earlier retry.
+func (a *app) retriable(ctx context.Context, r retrying) (drops []importer.Drop, err error) {
+	counted, err := a.ledger.DropCounts(ctx, r.drops)
+	for _, d := range counted {
+		for c := range d.Counts {
+			outcome := c.State.Outcome()
+			meant := slices.Contains(r.outcomes, outcome) && (r.reason == "" || r.reason == c.Reason)
+			if meant || outcome == importer.OutcomePending {
+				drops = append(drops, d.Drop)
+				break
+			}
+		}
+	}
+	return drops, err
+}
+
+// retryDrops retries rows of a feed's drops, in one run.
+func (a *app) retryDrops(ctx context.Context, name string, drops []importer.Drop, r retrying) error {
+	feed, err := a.sameDialer(name, drops)
+	if err != nil {
+		return err
+	}
+	var ids []int64
+	for _, d := range drops {
+		ids = append(ids, d.ID)
 	}
 	return a.carry(name, feed, false, func(im *importer.Importer, f importer.Feed) (importer.Summary, error) {
-		return im.Retry(ctx, f, drops, outcomes, resend)
+		return im.Retry(ctx, f, ids, r.outcomes, r.reason, r.resend)
 	})
 }
 
-// nothingToRetry tells that none of the run's rows has one of the outcomes, or
-// waits for the end of an earlier retry.
-func (a *app) nothingToRetry(ctx context.Context, run int64, outcomes []importer.Outcome) (bool, error) {
-	drops, err := a.ledger.DropCounts(ctx, ledger.RunFilter{ID: run})
-	if err != nil {
-		return false, err
+// how says how the rows that are meant have ended.
+func (r retrying) how() string {
+	how := join(r.outcomes)
+	if r.reason != "" {
+		how += " with the reason " + string(r.reason)
 	}
-	counts := importer.Summary{Drops: drops}.Counts()
-	waiting := counts.Outcome(importer.OutcomePending)
-	for _, o := range outcomes {
-		waiting += counts.Outcome(o)
-	}
-	return waiting == 0, nil
+	return how
 }
 
-func joinOutcomes(outcomes []importer.Outcome) string {
-	words := make([]string, len(outcomes))
-	for i, o := range outcomes {
-		words[i] = string(o)
+func join[S ~string](words []S) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = string(w)
 	}
-	return strings.Join(words, ", ")
+	return strings.Join(out, ", ")
+}
+
+// eachFeed does a run for each of some feeds. One that fails keeps no other
+// back; the worst of their ends is told.
+func (a *app) eachFeed(ctx context.Context, feeds []string, do func(feed string) error) error {
+	var errs []error
+	var person *personError
+	for _, feed := range feeds {
+		if err := ctx.Err(); err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		err := do(feed)
+		var needed *personError
+		if errors.As(err, &needed) {
+			person = needed
+			continue
+		}
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil || person == nil {
+		return err
+	}
+	return person
 }

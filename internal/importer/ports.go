@@ -123,15 +123,15 @@ type Attempts interface {
 // Retries gives rows another chance that ended without a lead at the dialer, or
 // that wait for a person.
 type Retries interface {
-	// Retry moves up to limit rows of a drop that stand in one of the states
-	// from and come after a record. Rejected and failed rows take their claims
+	// Retry moves up to limit rows of a drop that are chosen and come after a
+	// record. Rejected and failed rows take their claims
 	// again, as when they were recorded, and become pending, or duplicate when
 	// another row holds the claim by now; rows in review become unknown. Each
 	// may be tried as often as a new row, and remembers whether an answer was
 	// ever lost. A done drop with such rows is importing again. Returns the
 	// last of the records, 0 when there were none, and ErrLeaseLost when
 	// holder does not hold the drop.
-	Retry(ctx context.Context, d Drop, holder int64, from []State, after, limit int, window time.Duration) (int, error)
+	Retry(ctx context.Context, d Drop, holder int64, which Retried, after, limit int, window time.Duration) (int, error)
 }
 
 // Audits lists what to look at again.

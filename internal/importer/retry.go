@@ -7,27 +7,30 @@ import (
 )
 
 // Retry gives the rows of a feed's drops that ended in one of the outcomes,
-// ERROR or REVIEW, another chance, and carries those drops to their end. A row
+// ERROR or REVIEW, and with the reason, if there is one, another chance, and
+// carries those drops to their end. A drop that another process works on is left
+// to it, with an error at the end. A row
 // that waits for a person is asked about first and sent again only when it is
 // proven absent, or with resend also when that stays unproven: the dialer's own
 // duplicate check is then all that stands guard. Killed anywhere, the feed's
 // next start goes on, without resend.
-func (im *Importer) Retry(ctx context.Context, feed Feed, drops []int64, outcomes []Outcome, resend bool) (Summary, error) {
-	var from []State
+func (im *Importer) Retry(ctx context.Context, feed Feed, drops []int64, outcomes []Outcome, reason Reason, resend bool) (Summary, error) {
+	which := Retried{Reason: reason}
 	for _, s := range []State{Rejected, Failed, Review} {
 		for _, o := range outcomes {
 			if s.Outcome() == o {
-				from = append(from, s)
+				which.States = append(which.States, s)
 			}
 		}
 	}
 	return im.carry(ctx, feed, "retry", func(ctx context.Context, r *run) error {
 		r.resend = resend
-		var failed error // files' faults, which keep no other drop back
+		var failed error // one drop's, which keeps no other back
 		for _, id := range drops {
-			err := r.retryDrop(ctx, id, from)
+			err := r.retryDrop(ctx, id, which)
 			failed = errors.Join(failed, err)
-			if err != nil && !isFileFault(err) {
+			var leased *LeasedError
+			if err != nil && !isFileFault(err) && !errors.As(err, &leased) {
 				return failed
 			}
 		}
@@ -35,7 +38,7 @@ func (im *Importer) Retry(ctx context.Context, feed Feed, drops []int64, outcome
 	})
 }
 
-func (r *run) retryDrop(ctx context.Context, id int64, from []State) error {
+func (r *run) retryDrop(ctx context.Context, id int64, which Retried) error {
 	d, err := r.lease(ctx, id)
 	if err != nil {
 		return err
@@ -43,7 +46,7 @@ func (r *run) retryDrop(ctx context.Context, id int64, from []State) error {
 	if d.Recorded == 0 {
 		return r.leaveLease(ctx, d, d.State, d.Why)
 	}
-	if err := r.retryRows(ctx, d, from); err != nil {
+	if err := r.retryRows(ctx, d, which); err != nil {
 		return errors.Join(err, r.leaveLease(ctx, d, d.State, d.Why))
 	}
 	in, err := r.Reopen(d) // read only if the drop is not recorded to its end
@@ -53,13 +56,13 @@ func (r *run) retryDrop(ctx context.Context, id int64, from []State) error {
 	return r.bring(ctx, d, &in)
 }
 
-func (r *run) retryRows(ctx context.Context, d Drop, from []State) error {
+func (r *run) retryRows(ctx context.Context, d Drop, which Retried) error {
 	err := r.patiently(ctx, func(ctx context.Context) error {
 		return r.Ledger.JoinDrop(ctx, r.id, d, false)
 	})
 	for after, more := 0, true; more && err == nil; more = after > 0 {
 		err = r.patiently(ctx, func(ctx context.Context) error {
-			last, err := r.Ledger.Retry(ctx, d, r.holder, from, after, batchRows, r.feed.Window)
+			last, err := r.Ledger.Retry(ctx, d, r.holder, which, after, batchRows, r.feed.Window)
 			if err == nil {
 				after = last
 			}

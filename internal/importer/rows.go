@@ -96,6 +96,9 @@ const (
 	ReasonNoToken             Reason = "no_token"              // REVIEW: the answer was lost and leads carry no token to ask for
 )
 
+// GivenUp lists the reasons of rows that ended without the dialer's word.
+func GivenUp() []Reason { return []Reason{ReasonAttemptsExhausted, ReasonUnproven, ReasonNoToken} }
+
 // DropState is where a drop stands.
 type DropState string
 
@@ -190,6 +193,12 @@ type Settlement struct {
 	LeadID  int64
 	Note    string // what else is to be told of the row, without people's data
 	Lost    bool   // this attempt's answer was lost
+}
+
+// Retried chooses rows that get another chance.
+type Retried struct {
+	States []State // of rejected, failed and review
+	Reason Reason  // empty: whichever they ended with
 }
 
 // SlotGrant is what a process may have of a dialer's calls in flight.

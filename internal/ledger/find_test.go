@@ -71,7 +71,7 @@ func TestARetriedRowTellsWhyItWasRefused(t *testing.T) {
 	w := begin(t, ledgertest.Open(t), "acme").recorded(t, 123).armed(t, 1)
 	_, err := w.settle(t.Context(), importer.Rejected, 1)
 	require.NoError(t, err)
-	_, err = w.Retry(t.Context(), w.d, w.holder, []importer.State{importer.Rejected}, 0, 10, 0)
+	_, err = w.Retry(t.Context(), w.d, w.holder, importer.Retried{States: []importer.State{importer.Rejected}}, 0, 10, 0)
 	require.NoError(t, err)
 	_, err = w.Arm(t.Context(), w.d, w.run, w.holder, []importer.Item{{Record: 1, Attempt: 1}}, 0, 0)
 	require.NoError(t, err)

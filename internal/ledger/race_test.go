@@ -88,7 +88,7 @@ func TestNoInterleavingStrandsALead(t *testing.T) {
 		{"retried while others record and refuse it", func(t *testing.T, a, b *work, lead int) []func() error {
 			retry := func(w *work) func() error {
 				return func() error {
-					_, err := w.Retry(t.Context(), w.d, w.holder, []importer.State{importer.Rejected}, 0, 10, 0)
+					_, err := w.Retry(t.Context(), w.d, w.holder, importer.Retried{States: []importer.State{importer.Rejected}}, 0, 10, 0)
 					return err
 				}
 			}

@@ -13,18 +13,19 @@ import (
 // Retry implements importer.Retries. Locks are taken in the order of those who
 // settle: rows, claims, drop. Made again after a commit whose answer was lost,
 // it goes on with the rows that come next.
-func (l *Ledger) Retry(ctx context.Context, d importer.Drop, holder int64, from []importer.State, after, limit int, window time.Duration) (last int, err error) {
+func (l *Ledger) Retry(ctx context.Context, d importer.Drop, holder int64, which importer.Retried, after, limit int, window time.Duration) (last int, err error) {
 	const (
 		choose = `
 			SELECT record, claim, state FROM rows
 			WHERE month = $1 AND drop_id = $2 AND record > $3 AND state = ANY ($4::text[]::row_state[]) AND state IN ('rejected', 'failed', 'review')
-			ORDER BY record LIMIT $5 FOR NO KEY UPDATE`
+				AND ($5 = '' OR reason = $5)
+			ORDER BY record LIMIT $6 FOR NO KEY UPDATE`
 		fence  = `SELECT FROM drops WHERE id = $1 AND holder = $2 FOR NO KEY UPDATE`
 		reopen = `UPDATE drops SET state = 'importing', finished = NULL WHERE id = $1 AND state IN ('done', 'failed')`
 	)
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		last = 0
-		rows, err := tx.Query(ctx, choose, d.Month, d.ID, after, stateNames(from), limit)
+		rows, err := tx.Query(ctx, choose, d.Month, d.ID, after, stateNames(which.States), string(which.Reason), limit)
 		if err != nil {
 			return err
 		}

@@ -28,6 +28,14 @@ const (
 	ReasonUnsafeList importer.Reason = "unsafe_list"
 )
 
+// Refusals lists the reasons with which a lead is rejected.
+func Refusals() []importer.Reason {
+	return []importer.Reason{
+		ReasonPhoneLength, ReasonPhonePrefix, ReasonPhoneAreaCode, ReasonPhoneNANPA, ReasonDNC, ReasonCampaignDNC,
+		ReasonUnsafeText, ReasonUnsafePhone, ReasonUnsafeList,
+	}
+}
+
 // ReasonDialerDuplicate means that the dialer's own duplicate check found the
 // number.
 const ReasonDialerDuplicate = importer.ReasonDialerDuplicate

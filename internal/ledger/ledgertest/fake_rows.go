@@ -209,7 +209,7 @@ func (f *Fake) repoint(key importer.ClaimKey, from, to importer.RowRef) {
 }
 
 // Retry implements importer.Retries.
-func (f *Fake) Retry(_ context.Context, drop importer.Drop, holder int64, from []importer.State, after, limit int, window time.Duration) (last int, err error) {
+func (f *Fake) Retry(_ context.Context, drop importer.Drop, holder int64, which importer.Retried, after, limit int, window time.Duration) (last int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	d := f.drop(drop.ID)
@@ -219,7 +219,7 @@ func (f *Fake) Retry(_ context.Context, drop importer.Drop, holder int64, from [
 	for _, record := range d.sorted() {
 		r := d.rows[record]
 		retried := r.state == importer.Rejected || r.state == importer.Failed || r.state == importer.Review
-		if record <= after || limit == 0 || !retried || !slices.Contains(from, r.state) {
+		if record <= after || limit == 0 || !retried || !slices.Contains(which.States, r.state) || which.Reason != "" && r.reason != which.Reason {
 			continue
 		}
 		last, limit = record, limit-1

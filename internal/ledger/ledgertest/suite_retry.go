@@ -16,7 +16,7 @@ var ended = []importer.State{importer.Rejected, importer.Failed, importer.Review
 func (w *work) retry(from ...importer.State) {
 	w.t.Helper()
 	for after := 0; ; {
-		last, err := w.l.Retry(w.t.Context(), w.d, w.holder, from, after, 2, 0)
+		last, err := w.l.Retry(w.t.Context(), w.d, w.holder, importer.Retried{States: from}, after, 2, 0)
 		require.NoError(w.t, err)
 		if last == 0 {
 			return
@@ -98,7 +98,7 @@ var retryPromises = []promise{
 		b.record("ann")
 		b.deliver(importer.Succeeded, importer.ReasonAdded, 1)
 		require.Eventually(t, func() bool { return len(claimed(t, l, expired, "ann")) == 0 }, soon, often)
-		last, err := l.Retry(t.Context(), a.d, a.holder, ended, 0, 10, expired)
+		last, err := l.Retry(t.Context(), a.d, a.holder, importer.Retried{States: ended}, 0, 10, expired)
 		require.NoError(t, err)
 		require.Equal(t, 1, last)
 		a.holds("ann", 1)
@@ -148,7 +148,7 @@ var retryPromises = []promise{
 		w.deliver(importer.Succeeded, importer.ReasonAdded, 4)
 		w.review(6)
 		w.arm(0, 7)
-		last, err := l.Retry(t.Context(), w.d, w.holder, []importer.State{importer.Rejected}, 1, 1, 0)
+		last, err := l.Retry(t.Context(), w.d, w.holder, importer.Retried{States: []importer.State{importer.Rejected}}, 1, 1, 0)
 		require.NoError(t, err)
 		require.Equal(t, 3, last)
 		w.retry(importer.Rejected)
@@ -163,6 +163,26 @@ var retryPromises = []promise{
 				count(importer.Succeeded, importer.ReasonAdded): 1, count(importer.Armed, ""): 1,
 			})
 		}
+	}},
+	{"only rows with the chosen reason move", func(t *testing.T, l importer.Ledger) {
+		w := begin(t, l, "acme", "a")
+		w.record("a", "b", "c", "d")
+		w.deliver(importer.Rejected, "bad", 1, 3)
+		w.deliver(importer.Rejected, "worse", 2)
+		w.review(4)
+		for _, reason := range []importer.Reason{"bad", "bad", "unheard"} {
+			_, err := l.Retry(t.Context(), w.d, w.holder, importer.Retried{States: ended, Reason: reason}, 0, 10, 0)
+			require.NoError(t, err)
+			w.is(importer.Counts{
+				count(importer.Pending, ""): 2, count(importer.Rejected, "worse"): 1, count(importer.Review, importer.ReasonUnproven): 1,
+			})
+		}
+		last, err := l.Retry(t.Context(), w.d, w.holder, importer.Retried{States: []importer.State{importer.Rejected}, Reason: importer.ReasonUnproven}, 0, 10, 0)
+		require.NoError(t, err)
+		require.Zero(t, last, "the state counts as well")
+		last, err = l.Retry(t.Context(), w.d, w.holder, importer.Retried{States: ended, Reason: importer.ReasonUnproven}, 0, 10, 0)
+		require.NoError(t, err)
+		require.Equal(t, 4, last)
 	}},
 	{"no row moves that is at the dialer, on its way, or no lead", func(t *testing.T, l importer.Ledger) {
 		w := begin(t, l, "acme", "a")
@@ -183,7 +203,7 @@ var retryPromises = []promise{
 		w.deliver(importer.Rejected, "bad", 1)
 		other := w.another()
 		for _, from := range [][]importer.State{ended, {importer.Review}} {
-			_, err := l.Retry(t.Context(), w.d, other.holder, from, 0, 10, 0)
+			_, err := l.Retry(t.Context(), w.d, other.holder, importer.Retried{States: from}, 0, 10, 0)
 			require.ErrorIs(t, err, importer.ErrLeaseLost)
 		}
 		w.is(importer.Counts{count(importer.Rejected, "bad"): 1})

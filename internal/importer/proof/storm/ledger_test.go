@@ -112,8 +112,8 @@ func (p *process) Settle(ctx context.Context, d importer.Drop, run, holder int64
 	})
 }
 
-func (p *process) Retry(ctx context.Context, d importer.Drop, holder int64, from []importer.State, after, limit int, window time.Duration) (int, error) {
-	return book(p, "retry", func() (int, error) { return p.ledger.Retry(ctx, d, holder, from, after, limit, window) })
+func (p *process) Retry(ctx context.Context, d importer.Drop, holder int64, which importer.Retried, after, limit int, window time.Duration) (int, error) {
+	return book(p, "retry", func() (int, error) { return p.ledger.Retry(ctx, d, holder, which, after, limit, window) })
 }
 
 func (p *process) Ours(ctx context.Context, dialer, list string, limit int) ([]importer.OwnLead, error) {
