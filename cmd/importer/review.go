@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"importer/internal/importer"
 	"importer/internal/ledger"
 	"importer/internal/report"
 )
@@ -91,64 +88,4 @@ func showCommand(sh *shell) *cobra.Command {
 			})
 		},
 	}
-}
-
-func reportCommand(sh *shell) *cobra.Command {
-	var f ledger.RunFilter
-	var since, format string
-	cmd := &cobra.Command{
-		Use:   "report [--run N | --feed F | --since D]",
-		Short: "Count rows by outcome and reason",
-		Long: `Counts the rows of the drops on which the chosen runs worked, as they stand
-now, each drop once however often it came.`,
-		Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			as, err := report.ParseFormat(format)
-			if err != nil {
-				return usageError{err}
-			}
-			if sh.json {
-				as = report.JSON
-			}
-			if f.Since, err = parseSince(since, time.Now()); err != nil {
-				return err
-			}
-			return sh.withLedger(cmd.Context(), func(a *app) error {
-				if err := a.knowFeed(cmd.Context(), f.Feed); err != nil {
-					return err
-				}
-				drops, err := a.ledger.DropCounts(cmd.Context(), f)
-				if err != nil {
-					return err
-				}
-				return report.Counts(a.out, as, importer.Summary{Drops: drops}.Counts())
-			})
-		},
-	}
-	cmd.Flags().Int64Var(&f.ID, "run", 0, "only this run")
-	cmd.Flags().StringVarP(&f.Feed, "feed", "f", "", "only this feed")
-	cmd.Flags().StringVar(&since, "since", "", "only runs since then: 2026-11-24, yesterday, or 7d ago")
-	cmd.Flags().StringVar(&format, "format", "table", "table, csv or json")
-	return cmd
-}
-
-// parseSince reads a day, "today", "yesterday" or a number of days as 7d.
-func parseSince(text string, now time.Time) (time.Time, error) {
-	today := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
-	var days int
-	switch _, err := fmt.Sscanf(text+"\n", "%dd\n", &days); {
-	case text == "":
-		return time.Time{}, nil
-	case text == "today":
-		return today, nil
-	case text == "yesterday":
-		return today.AddDate(0, 0, -1), nil
-	case err == nil && days >= 0:
-		return now.AddDate(0, 0, -days), nil
-	}
-	day, err := time.ParseInLocation(time.DateOnly, text, now.Location())
-	if err != nil {
-		return day, usagef("%q is no day: write 2026-11-24, today, yesterday, or 7d", text)
-	}
-	return day, nil
 }

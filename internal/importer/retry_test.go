@@ -65,10 +65,10 @@ func TestARetryOfOneOutcomeLeavesTheOther(t *testing.T) {
 func TestARetryOfOneReasonLeavesTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, first(refuses))
-		s, err := b.run(t.Context(), drop("a", 14))
+		_, err := b.run(t.Context(), drop("a", 14))
 		require.NoError(t, err)
 		both := []importer.Outcome{importer.OutcomeError, importer.OutcomeReview}
-		s, err = b.importer.Retry(t.Context(), b.feed, []int64{1}, both, importer.ReasonUnproven, false)
+		s, err := b.importer.Retry(t.Context(), b.feed, []int64{1}, both, importer.ReasonUnproven, false)
 		require.NoError(t, err)
 		require.Equal(t, 4, s.Outcomes()[importer.OutcomeError])
 		require.Zero(t, s.Calls)

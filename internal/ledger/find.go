@@ -30,7 +30,6 @@ func (l *Ledger) Find(ctx context.Context, numbers []lead.Lead, digits string) (
 				(SELECT w.changes FROM row_data w WHERE w.month = r.month AND w.drop_id = r.drop_id AND w.record = r.record)
 			FROM hit JOIN rows r USING (month, drop_id, record)
 			ORDER BY r.drop_id, r.record`
-		whence = `SELECT ` + dropColumns + ` FROM drops WHERE id = ANY ($1)`
 	)
 	var codes, phones []string
 	written := []string{digits}
@@ -54,14 +53,7 @@ func (l *Ledger) Find(ctx context.Context, numbers []lead.Lead, digits string) (
 		for _, f := range found {
 			ids = append(ids, f.Drop.ID)
 		}
-		if rows, err = tx.Query(ctx, whence, ids); err != nil {
-			return err
-		}
-		drops := map[int64]importer.Drop{}
-		known, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (importer.Drop, error) { return scanDrop(row) })
-		for _, d := range known {
-			drops[d.ID] = d
-		}
+		drops, err := dropsByID(ctx, tx, ids)
 		for i := range found {
 			found[i].Drop = drops[found[i].Drop.ID]
 		}

@@ -19,8 +19,20 @@ var ErrNoRun = errors.New("the ledger has no such run, see importer runs")
 type RunFilter struct {
 	ID    int64
 	Feed  string
-	Since time.Time
+	Since time.Time // of the moment at which a run began
+	Until time.Time // before which it began
 	Limit int
+}
+
+// chosen is a condition on runs, with the filter's args.
+const chosen = `($1 = 0 OR runs.id = $1) AND ($2 = '' OR runs.feed = $2) AND runs.started >= $3 AND ($4::timestamptz IS NULL OR runs.started < $4)`
+
+func (f RunFilter) args() []any {
+	var until *time.Time
+	if !f.Until.IsZero() {
+		until = &f.Until
+	}
+	return []any{f.ID, f.Feed, f.Since, until}
 }
 
 // ListRuns returns the chosen runs, newest first, each with its drops as it
@@ -31,10 +43,10 @@ func (l *Ledger) ListRuns(ctx context.Context, f RunFilter) (runs []importer.Run
 			finished IS NULL AND (EXISTS (SELECT FROM drops d WHERE d.feed = runs.feed AND leased_until > clock_timestamp())
 				OR NOT EXISTS (SELECT FROM run_drops WHERE run_id = id))
 		FROM runs
-		WHERE ($1 = 0 OR id = $1) AND ($2 = '' OR feed = $2) AND started >= $3
-		ORDER BY id DESC LIMIT nullif($4, 0)`
+		WHERE ` + chosen + `
+		ORDER BY id DESC LIMIT nullif($5, 0)`
 	err = l.tx(ctx, scanWithin, func(ctx context.Context, tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, query, f.ID, f.Feed, f.Since, f.Limit)
+		rows, err := tx.Query(ctx, query, append(f.args(), f.Limit)...)
 		if err != nil {
 			return err
 		}
@@ -134,17 +146,8 @@ func (p prefixed) Scan(dest ...any) error { return p.Row.Scan(append(p.first, de
 // DropCounts counts the rows of the drops on which the chosen runs worked, as
 // they stand now, each drop once.
 func (l *Ledger) DropCounts(ctx context.Context, f RunFilter) (drops []importer.DropSummary, err error) {
-	const query = `
-		SELECT ` + dropColumns + ` FROM drops WHERE id IN (
-			SELECT drop_id FROM run_drops JOIN runs ON runs.id = run_id
-			WHERE ($1 = 0 OR runs.id = $1) AND ($2 = '' OR runs.feed = $2) AND started >= $3)
-		ORDER BY id`
 	err = l.tx(ctx, scanWithin, func(ctx context.Context, tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, query, f.ID, f.Feed, f.Since)
-		if err != nil {
-			return err
-		}
-		found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (importer.Drop, error) { return scanDrop(row) })
+		found, err := dropsOf(ctx, tx, f)
 		if err != nil {
 			return err
 		}
@@ -159,6 +162,19 @@ func (l *Ledger) DropCounts(ctx context.Context, f RunFilter) (drops []importer.
 		return nil
 	})
 	return drops, err
+}
+
+// dropsOf are the drops on which the chosen runs worked, oldest first.
+func dropsOf(ctx context.Context, tx pgx.Tx, f RunFilter) ([]importer.Drop, error) {
+	const query = `
+		SELECT ` + dropColumns + ` FROM drops
+		WHERE id IN (SELECT drop_id FROM run_drops JOIN runs ON runs.id = run_id WHERE ` + chosen + `)
+		ORDER BY id`
+	rows, err := tx.Query(ctx, query, f.args()...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (importer.Drop, error) { return scanDrop(row) })
 }
 
 // Rejects calls give for every row of the drops that stands in one of the

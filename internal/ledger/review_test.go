@@ -119,6 +119,8 @@ func TestRunsAreChosen(t *testing.T) {
 		"by feed":      {ledger.RunFilter{Feed: "acme"}, []int64{finished.run}},
 		"since before": {ledger.RunFilter{Since: time.Now().Add(-time.Hour)}, []int64{going.run, finished.run}},
 		"since later":  {ledger.RunFilter{Since: time.Now().Add(time.Hour)}, nil},
+		"until before": {ledger.RunFilter{Until: time.Now().Add(-time.Hour)}, nil},
+		"until later":  {ledger.RunFilter{Until: time.Now().Add(time.Hour)}, []int64{going.run, finished.run}},
 	} {
 		runs, err := l.ListRuns(t.Context(), c.filter)
 		require.NoError(t, err, name)
