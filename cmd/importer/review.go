@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"importer/internal/importer"
 	"importer/internal/ledger"
 	"importer/internal/report"
 )
@@ -69,23 +70,49 @@ func showCommand(sh *shell) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show RUN",
 		Short: "Show what a run did",
-		Args:  args(cobra.ExactArgs(1)),
+		Long: `Shows what a run did: how it read its drops, rows by outcome and reason as it left
+them, what was changed before rows were sent, the ten commonest reasons with the
+first row that stands so now (the person's data masked), and the slowest minute:
+of the full minutes since its first call the one in which the fewest calls began,
+by the limits that the dialer is configured with now.`,
+		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			run, err := runNumber(a[0])
 			if err != nil {
 				return err
 			}
-			return sh.withLedger(cmd.Context(), func(a *app) error {
-				runs, err := a.ledger.ListRuns(cmd.Context(), ledger.RunFilter{ID: run})
-				if err != nil {
-					return err
-				}
-				changed, err := a.ledger.Changes(cmd.Context(), run)
-				if err != nil {
-					return err
-				}
-				return report.Show(a.out, a.format(), runs[0], changed)
-			})
+			return sh.withLedger(cmd.Context(), func(a *app) error { return a.show(cmd.Context(), run) })
 		},
 	}
+}
+
+func (a *app) show(ctx context.Context, run int64) error {
+	runs, err := a.ledger.ListRuns(ctx, ledger.RunFilter{ID: run})
+	if err != nil {
+		return err
+	}
+	shown := report.Shown{Run: runs[0]}
+	if shown.Changed, err = a.ledger.Changes(ctx, run); err != nil {
+		return err
+	}
+	var drops []importer.Drop // on which it worked
+	for _, d := range shown.Run.Drops {
+		if !d.Already {
+			drops = append(drops, d.Drop)
+		}
+	}
+	if shown.Examples, err = a.ledger.Examples(ctx, drops); err != nil {
+		return err
+	}
+	if feed, ok := a.cfg.Feeds[shown.Run.Feed]; ok {
+		d := a.cfg.Dialers[feed.Dialer]
+		slowest, ok, err := a.ledger.SlowestMinute(ctx, run, drops, d.SendWithin.Std()+d.Timeout.Std())
+		if err != nil {
+			return err
+		}
+		if ok {
+			shown.Slowest = &slowest
+		}
+	}
+	return report.Show(a.out, a.format(), shown)
 }

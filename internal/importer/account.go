@@ -1,5 +1,11 @@
 package importer
 
+import (
+	"time"
+
+	"importer/internal/lead"
+)
+
 // Account is what the ledger says of the rows of some drops, as they stand now.
 type Account struct {
 	Drops map[int64]Drop
@@ -31,4 +37,21 @@ type Origin struct {
 	Dialer string // of the duplicates
 	Rows   int
 	Within int // how many of them stand in that drop themselves
+}
+
+// Example is a row that shows what stands behind a reason. It has people's data.
+type Example struct {
+	Drop   Drop
+	Record int
+	Line   int
+	StateReason
+	Note  string
+	Lead  *lead.Lead // nil: it became none
+	Cells []string   // as the vendor sent them
+}
+
+// Minute is a minute of a run, and how many calls began in it.
+type Minute struct {
+	From  time.Time
+	Calls int
 }
