@@ -10,34 +10,75 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"importer/internal/importer"
 	"importer/internal/lead"
 	"importer/internal/report"
 )
 
 func findCommand(sh *shell) *cobra.Command {
-	return &cobra.Command{
-		Use:   "find PHONE",
-		Short: "Show every row that has a phone number, and what became of it (- reads the number from standard input)",
-		Long: `Shows every row of the ledger that has, or had, a phone number: in which drop
-of which feed, its outcome, the dialer's lead id, how often it was sent, and
-for a DUPLICATE which row holds the lead. The number is read as the feeds read
-theirs, by the rules of each region that they are configured for. Rows that
-became no lead are found by a cell that holds the number and nothing else.
+	var code string
+	var id int64
+	cmd := &cobra.Command{
+		Use:   "find PHONE | --vendor-code X | --lead-id N",
+		Short: "Show every row of a lead, and what became of it (- reads the number from standard input)",
+		Long: `Shows the whole history of a lead, told by a phone number, by its vendor's code
+or by the dialer's id of it: every row of the ledger that is, or was, that lead,
+in which drop of which feed, its outcome, the dialer's lead id, how often it was
+sent and how earlier attempts went, what was changed on it, for a DUPLICATE which
+row held the lead, and which row holds it now. Rows that are the same lead by the
+fields of their feed's dedupe are shown too, whatever their number or code is.
+
+A number is read as the feeds read theirs, by the rules of each region that they
+are configured for. Rows that became no lead are found by a cell that holds the
+number and nothing else, or that holds the code in its column. Dialers count their
+leads alike: a lead id may be found at several.
 
 With - the number is read from standard input, so that it stays out of the list
 of processes and of the shell's history.`,
-		Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, a []string) error {
-			text := a[0]
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) (err error) {
+			byCode, byID := cmd.Flags().Changed("vendor-code"), cmd.Flags().Changed("lead-id")
+			if err := oneWay(len(a) == 1, byCode, byID); err != nil {
+				return err
+			}
+			code = strings.TrimSpace(code)
+			switch {
+			case byCode && code == "":
+				return usagef("--vendor-code is empty")
+			case byID && id < 1:
+				return usagef("%d is no lead id", id)
+			}
+			text := strings.Join(a, "")
 			if text == "-" {
-				var err error
 				if text, err = firstLine(sh.in); err != nil {
 					return err
 				}
 			}
-			return sh.withLedger(cmd.Context(), func(a *app) error { return a.find(cmd.Context(), text) })
+			return sh.withLedger(cmd.Context(), func(a *app) error {
+				if byCode || byID {
+					return a.findLead(cmd.Context(), code, id)
+				}
+				return a.find(cmd.Context(), text)
+			})
 		},
 	}
+	cmd.Flags().StringVar(&code, "vendor-code", "", "find the lead by its vendor_lead_code")
+	cmd.Flags().Int64Var(&id, "lead-id", 0, "find the lead by the dialer's id of it")
+	return cmd
+}
+
+// oneWay refuses to look for a lead in no way, or in several.
+func oneWay(ways ...bool) error {
+	n := 0
+	for _, way := range ways {
+		if way {
+			n++
+		}
+	}
+	if n != 1 {
+		return usagef("say which lead, in one way: a phone number (- reads it from standard input), --vendor-code X, or --lead-id N")
+	}
+	return nil
 }
 
 func firstLine(in io.Reader) (string, error) {
@@ -71,11 +112,29 @@ func (a *app) find(ctx context.Context, text string) error {
 			numbers, readAs = append(numbers, l), append(readAs, n)
 		}
 	}
-	found, err := a.ledger.Find(ctx, numbers, digits)
+	found, err := a.ledger.Find(ctx, importer.Sought{Numbers: numbers, Digits: digits})
 	if err != nil {
 		return err
 	}
-	return report.Find(a.out, a.format(), readAs, found)
+	return report.Find(a.out, a.format(), report.Asked{ReadAs: readAs}, found)
+}
+
+// findLead finds a lead by its vendor's code, as it was written or as it is
+// posted, or else by the dialer's id.
+func (a *app) findLead(ctx context.Context, code string, id int64) error {
+	sought := importer.Sought{LeadID: id}
+	if code != "" {
+		sought.Codes = []string{code}
+		rules := lead.Rules{Region: "US", ListID: "999"} // of any lead: only the code counts
+		if l, _, refusal := rules.Clean(lead.Lead{PhoneNumber: "2125550100", VendorLeadCode: code}); refusal == nil && l.VendorLeadCode != "" {
+			sought.Codes = append(sought.Codes, l.VendorLeadCode)
+		}
+	}
+	found, err := a.ledger.Find(ctx, sought)
+	if err != nil {
+		return err
+	}
+	return report.Find(a.out, a.format(), report.Asked{Code: code, LeadID: id}, found)
 }
 
 // regions are those whose rules the feeds read numbers by.

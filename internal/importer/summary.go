@@ -1,10 +1,6 @@
 package importer
 
-import (
-	"time"
-
-	"importer/internal/lead"
-)
+import "time"
 
 // StateReason is what rows are counted by.
 type StateReason struct {
@@ -139,23 +135,6 @@ type Reject struct {
 	Outcome Outcome
 	Reason  Reason
 	Note    string
-}
-
-// Found is a row that has, or had, a phone number that somebody asks about.
-type Found struct {
-	Drop       Drop
-	Record     int
-	Line       int
-	State      State
-	Reason     Reason
-	Note       string
-	ListID     string   // empty: it is no lead
-	LeadID     int64    // the dialer's id of it, 0: none is known
-	Attempt    int      // the latest, 0: none was made
-	Superseded []Reason // how earlier attempts went, in their order; empty: proven absent
-	Run        int64    // that worked on it last
-	HeldBy     RowRef   // the row that holds the lead of a DUPLICATE already_loaded; else zero
-	Changes    []lead.Change
 }
 
 // Changed counts the rows to which one thing was done before they were sent or

@@ -61,7 +61,7 @@ func (l *Ledger) Origins(ctx context.Context, f RunFilter) (origins []importer.O
 	const query = `
 		SELECT drop_id, CASE WHEN reason = $3 THEN 0 ELSE coalesce(dup_drop, 0) END, count(*) FROM rows
 		WHERE month = $1 AND drop_id = ANY ($2) AND state = 'duplicate' GROUP BY 1, 2`
-	type place struct {
+	type origin struct {
 		holder int64
 		dialer string
 	}
@@ -74,11 +74,11 @@ func (l *Ledger) Origins(ctx context.Context, f RunFilter) (origins []importer.O
 		for _, d := range drops {
 			dialer[d.ID] = d.Dialer
 		}
-		counted := map[place]importer.Origin{}
+		counted := map[origin]importer.Origin{}
 		var drop, holder int64
 		var n int
 		err = byMonth(ctx, tx, drops, query, []any{&drop, &holder, &n}, func() {
-			at := place{holder, dialer[drop]}
+			at := origin{holder, dialer[drop]}
 			o := counted[at]
 			o.Rows += n
 			if drop == holder {

@@ -37,14 +37,32 @@ func (l *Ledger) Settle(ctx context.Context, d importer.Drop, run, holder int64,
 			return err
 		}
 		crashpoint.Reach(crashpoint.SettleWritten)
-		if calls == 0 || settled == 0 {
+		first, last := leadIDs(list)
+		if calls == 0 && first == nil || settled == 0 {
 			return nil
 		}
-		_, err := tx.Exec(ctx, `UPDATE runs SET calls = calls + $2 WHERE id = $1`, run, calls)
+		_, err := tx.Exec(ctx, `UPDATE runs SET calls = calls + $2, first_lead = least(first_lead, $3), last_lead = greatest(last_lead, $4) WHERE id = $1`,
+			run, calls, first, last)
 		return err
 	})
 	crashpoint.Reach(crashpoint.Settled)
 	return missed, err
+}
+
+// leadIDs are the lowest and the highest of the dialer's lead ids, nil when
+// there are none.
+func leadIDs(list []importer.Settlement) (first, last *int64) {
+	var ids []int64
+	for _, s := range list {
+		if s.LeadID != 0 {
+			ids = append(ids, s.LeadID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	low, high := slices.Min(ids), slices.Max(ids)
+	return &low, &high
 }
 
 // settle moves the rows that may be moved so, returns the settlements of the

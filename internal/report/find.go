@@ -37,6 +37,8 @@ type foundObject struct {
 	Superseded []importer.Reason `json:"superseded_attempts,omitempty"`
 	Run        int64             `json:"run"`
 	HeldBy     *heldBy           `json:"held_by,omitempty"`
+	Claim      *claim            `json:"claim,omitempty"`
+	SameLead   bool              `json:"same_lead,omitempty"`
 	Changes    []lead.Change     `json:"changes,omitempty"`
 }
 
@@ -45,37 +47,85 @@ type heldBy struct {
 	Record int   `json:"record"`
 }
 
-// Find writes the rows that have a phone number, and what the number was read
-// as.
-func Find(w io.Writer, f Format, readAs []Number, found []importer.Found) error {
+// claim is the row that holds a lead now.
+type claim struct {
+	heldBy
+	Since time.Time `json:"since"`
+}
+
+// Asked is what a person asked for.
+type Asked struct {
+	ReadAs []Number // as what a phone number was read
+	Code   string   // the vendor's code of a lead
+	LeadID int64    // the dialer's id of a lead
+}
+
+// opening is the first sentence of an answer, empty where there is nothing to
+// be explained.
+func (a Asked) opening() string {
+	names := make([]string, len(a.ReadAs))
+	for i, n := range a.ReadAs {
+		names[i] = n.String()
+	}
+	switch {
+	case a.Code != "" || a.LeadID != 0:
+		return ""
+	case len(names) == 0:
+		return "No feed reads this as a phone number: only rows that became no lead were looked through\n"
+	}
+	return "Read as " + strings.Join(names, " or ") + "\n"
+}
+
+// object is the JSON of an answer.
+func (a Asked) object(rows []foundObject) map[string]any {
+	o := map[string]any{"rows": rows}
+	switch {
+	case a.Code != "":
+		o["vendor_lead_code"] = a.Code
+	case a.LeadID != 0:
+		o["lead_id"] = a.LeadID
+	default:
+		o["read_as"] = a.ReadAs
+	}
+	return o
+}
+
+// noun says what was asked for.
+func (a Asked) noun() string {
+	switch {
+	case a.Code != "":
+		return "vendor code"
+	case a.LeadID != 0:
+		return "lead id"
+	}
+	return "number"
+}
+
+// Find writes the rows in the history of what was asked for.
+func Find(w io.Writer, f Format, asked Asked, found []importer.Found) error {
 	if f == JSON {
 		objects := []foundObject{}
 		for _, r := range found {
 			o := foundObject{
 				Feed: r.Drop.Feed, Drop: r.Drop.ID, Name: r.Drop.Name, FirstSeen: r.Drop.FirstSeen.UTC(),
 				Record: r.Record, Line: r.Line, Outcome: r.State.Outcome(), Reason: r.Reason, Note: r.Note,
-				List: r.ListID, LeadID: r.LeadID, Attempts: r.Attempt, Superseded: r.Superseded, Run: r.Run, Changes: r.Changes,
+				List: r.ListID, LeadID: r.LeadID, Attempts: r.Attempt, Superseded: r.Superseded, Run: r.Run, SameLead: r.SameLead, Changes: r.Changes,
 			}
 			if r.HeldBy != (importer.RowRef{}) {
 				o.HeldBy = &heldBy{r.HeldBy.Drop, r.HeldBy.Record}
 			}
+			if c := r.Claim; c != (importer.Holding{}) {
+				o.Claim = &claim{heldBy{c.Drop, c.Record}, c.Since.UTC()}
+			}
 			objects = append(objects, o)
 		}
-		return writeJSON(w, map[string]any{"read_as": readAs, "rows": objects})
+		return writeJSON(w, asked.object(objects))
 	}
-	names := make([]string, len(readAs))
-	for i, n := range readAs {
-		names[i] = n.String()
-	}
-	read := "Read as " + strings.Join(names, " or ")
-	if len(readAs) == 0 {
-		read = "No feed reads this as a phone number: only rows that became no lead were looked through"
-	}
-	if _, err := fmt.Fprintln(w, read); err != nil {
+	if _, err := fmt.Fprint(w, asked.opening()); err != nil {
 		return err
 	}
 	if len(found) == 0 {
-		_, err := fmt.Fprintln(w, "no row with this number")
+		_, err := fmt.Fprintln(w, "no row with this", asked.noun())
 		return err
 	}
 	t := newTable("feed", "drop", "name", "first seen", "record", "line", "outcome", "reason", "list", "lead", "attempts", "run", "held by", "note")
@@ -93,14 +143,43 @@ func Find(w io.Writer, f Format, readAs []Number, found []importer.Found) error 
 		return err
 	}
 	for _, r := range found {
-		for _, c := range r.Changes {
-			became := ""
-			if c.To != "" {
-				became = fmt.Sprintf(", became %q", c.To)
-			}
-			if _, err := fmt.Fprintf(w, "Drop %d, record %d: %s: %s (was %q%s)\n", r.Drop.ID, r.Record, c.Field, c.Why, c.From, became); err != nil {
-				return err
-			}
+		if err := foundSentences(w, r, asked); err != nil {
+			return err
+		}
+	}
+	return holders(w, found)
+}
+
+// foundSentences tell of a row what has no room in a table.
+func foundSentences(w io.Writer, r importer.Found, asked Asked) error {
+	if r.SameLead {
+		if _, err := fmt.Fprintf(w, "Drop %d, record %d: has another %s, and is the same lead by its feed's dedupe fields\n", r.Drop.ID, r.Record, asked.noun()); err != nil {
+			return err
+		}
+	}
+	for _, c := range r.Changes {
+		became := ""
+		if c.To != "" {
+			became = fmt.Sprintf(", became %q", c.To)
+		}
+		if _, err := fmt.Fprintf(w, "Drop %d, record %d: %s: %s (was %q%s)\n", r.Drop.ID, r.Record, c.Field, c.Why, c.From, became); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holders tells which rows hold the leads of those that were found.
+func holders(w io.Writer, found []importer.Found) error {
+	told := map[importer.Holding]bool{{}: true}
+	for _, r := range found {
+		c := r.Claim
+		if told[c] {
+			continue
+		}
+		told[c] = true
+		if _, err := fmt.Fprintf(w, "Drop %d, record %d holds the lead since %s\n", c.Drop, c.Record, When(c.Since)); err != nil {
+			return err
 		}
 	}
 	return nil
