@@ -73,6 +73,31 @@ func TestDropsOfEarlierVersionsKeepWhatTheyHad(t *testing.T) {
 	require.Empty(t, d.Fields)
 }
 
+// TestLeadsOfEarlierVersionsAreFound goes back to the schema that did not know
+// which lead ids a run had brought in, and forth again.
+func TestLeadsOfEarlierVersionsAreFound(t *testing.T) {
+	t.Parallel()
+	dsn := ledgertest.Database(t)
+	l := ledgertest.OpenAt(t, dsn)
+	w := begin(t, l, "acme").recorded(t, 1, 2, 3).armed(t, 1, 2, 3)
+	require.NoError(t, l.JoinDrop(t.Context(), w.run, w.d, false))
+	_, err := w.settle(t.Context(), importer.Succeeded, 1, 2, 3)
+	require.NoError(t, err)
+
+	db := stdlib.OpenDB(*connect(t, dsn).Config())
+	defer db.Close()
+	steps, err := goose.NewProvider(goose.DialectPostgres, db, migrations.Files, goose.WithDisableGlobalRegistry(true))
+	require.NoError(t, err)
+	const unknown = 5
+	_, err = steps.DownTo(t.Context(), unknown)
+	require.NoError(t, err)
+	_, err = steps.Up(t.Context())
+	require.NoError(t, err)
+	found, err := ledgertest.OpenAt(t, dsn).Find(t.Context(), importer.Sought{LeadID: 1002})
+	require.NoError(t, err)
+	require.Equal(t, []int{2}, recordsOf(found))
+}
+
 func TestANewerSchemaIsRefused(t *testing.T) {
 	t.Parallel()
 	dsn := ledgertest.Database(t)
