@@ -121,7 +121,7 @@ func (a *app) retry(ctx context.Context, r retrying) error {
 	if err := a.knowFeed(ctx, r.drops.Feed); err != nil {
 		return err
 	}
-	waiting, err := a.retriable(ctx, r)
+	waiting, err := a.ledger.Retriable(ctx, r.drops, r.which())
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (a *app) retryRun(ctx context.Context, r retrying) error {
 	if _, err := a.sameDialer(runs[0].Feed, drops); err != nil {
 		return err
 	}
-	waiting, err := a.retriable(ctx, r)
+	waiting, err := a.ledger.Retriable(ctx, r.drops, r.which())
 	if err != nil {
 		return err
 	}
@@ -173,23 +173,6 @@ func (a *app) sameDialer(name string, drops []importer.Drop) (config.Feed, error
 	return feed, err
 }
 
-// retriable are the drops with rows that are meant, or that wait for the end of
-// an earlier retry.
-func (a *app) retriable(ctx context.Context, r retrying) (drops []importer.Drop, err error) {
-	counted, err := a.ledger.DropCounts(ctx, r.drops)
-	for _, d := range counted {
-		for c := range d.Counts {
-			outcome := c.State.Outcome()
-			meant := slices.Contains(r.outcomes, outcome) && (r.reason == "" || r.reason == c.Reason)
-			if meant || outcome == importer.OutcomePending {
-				drops = append(drops, d.Drop)
-				break
-			}
-		}
-	}
-	return drops, err
-}
-
 // retryDrops retries rows of a feed's drops, in one run.
 func (a *app) retryDrops(ctx context.Context, name string, drops []importer.Drop, r retrying) error {
 	feed, err := a.sameDialer(name, drops)
@@ -201,9 +184,11 @@ func (a *app) retryDrops(ctx context.Context, name string, drops []importer.Drop
 		ids = append(ids, d.ID)
 	}
 	return a.carry(name, feed, false, func(im *importer.Importer, f importer.Feed) (importer.Summary, error) {
-		return im.Retry(ctx, f, ids, r.outcomes, r.reason, r.resend)
+		return im.Retry(ctx, f, ids, r.which(), r.resend)
 	})
 }
+
+func (r retrying) which() importer.Retried { return importer.RowsThatEnded(r.outcomes, r.reason) }
 
 // how says how the rows that are meant have ended.
 func (r retrying) how() string {

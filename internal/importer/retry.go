@@ -4,25 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
-// Retry gives the rows of a feed's drops that ended in one of the outcomes,
-// ERROR or REVIEW, and with the reason, if there is one, another chance, and
-// carries those drops to their end. A drop that another process works on is left
-// to it, with an error at the end. A row
-// that waits for a person is asked about first and sent again only when it is
-// proven absent, or with resend also when that stays unproven: the dialer's own
-// duplicate check is then all that stands guard. Killed anywhere, the feed's
-// next start goes on, without resend.
-func (im *Importer) Retry(ctx context.Context, feed Feed, drops []int64, outcomes []Outcome, reason Reason, resend bool) (Summary, error) {
+// RowsThatEnded chooses the rows with one of the outcomes, of ERROR and REVIEW, and
+// with the reason if there is one.
+func RowsThatEnded(outcomes []Outcome, reason Reason) Retried {
 	which := Retried{Reason: reason}
 	for _, s := range []State{Rejected, Failed, Review} {
-		for _, o := range outcomes {
-			if s.Outcome() == o {
-				which.States = append(which.States, s)
-			}
+		if slices.Contains(outcomes, s.Outcome()) {
+			which.States = append(which.States, s)
 		}
 	}
+	return which
+}
+
+// Retry gives the chosen rows of a feed's drops another chance, and carries those
+// drops to their end. A drop that another process works on is left to it, with an
+// error at the end. A row that waits for a person is asked about first and sent
+// again only when it is proven absent, or with resend also when that stays
+// unproven: the dialer's own duplicate check is then all that stands guard. Killed
+// anywhere, the feed's next start goes on, without resend.
+func (im *Importer) Retry(ctx context.Context, feed Feed, drops []int64, which Retried, resend bool) (Summary, error) {
 	return im.carry(ctx, feed, "retry", func(ctx context.Context, r *run) error {
 		r.resend = resend
 		var failed error // one drop's, which keeps no other back

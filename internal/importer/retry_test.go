@@ -16,7 +16,7 @@ import (
 
 // retry retries the first drop's rows with both outcomes.
 func (b *bench) retry(ctx context.Context, resend bool) (importer.Summary, error) {
-	return b.importer.Retry(ctx, b.feed, []int64{1}, []importer.Outcome{importer.OutcomeError, importer.OutcomeReview}, "", resend)
+	return b.importer.Retry(ctx, b.feed, []int64{1}, importer.RowsThatEnded([]importer.Outcome{importer.OutcomeError, importer.OutcomeReview}, ""), resend)
 }
 
 // reviewed imports 14 rows of which 4 end in review, since their calls met a
@@ -55,7 +55,7 @@ func TestRefusedRowsAreSentAgainByARetry(t *testing.T) {
 func TestARetryOfOneOutcomeLeavesTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := reviewed(t, drops)
-		s, err := b.importer.Retry(t.Context(), b.feed, []int64{1}, []importer.Outcome{importer.OutcomeError}, "", false)
+		s, err := b.importer.Retry(t.Context(), b.feed, []int64{1}, importer.RowsThatEnded([]importer.Outcome{importer.OutcomeError}, ""), false)
 		require.NoError(t, err)
 		require.Equal(t, 4, s.Outcomes()[importer.OutcomeReview])
 		require.Zero(t, s.Calls)
@@ -68,11 +68,11 @@ func TestARetryOfOneReasonLeavesTheOthers(t *testing.T) {
 		_, err := b.run(t.Context(), drop("a", 14))
 		require.NoError(t, err)
 		both := []importer.Outcome{importer.OutcomeError, importer.OutcomeReview}
-		s, err := b.importer.Retry(t.Context(), b.feed, []int64{1}, both, importer.ReasonUnproven, false)
+		s, err := b.importer.Retry(t.Context(), b.feed, []int64{1}, importer.RowsThatEnded(both, importer.ReasonUnproven), false)
 		require.NoError(t, err)
 		require.Equal(t, 4, s.Outcomes()[importer.OutcomeError])
 		require.Zero(t, s.Calls)
-		s, err = b.importer.Retry(t.Context(), b.feed, []int64{1}, both, "dnc", false)
+		s, err = b.importer.Retry(t.Context(), b.feed, []int64{1}, importer.RowsThatEnded(both, "dnc"), false)
 		require.NoError(t, err)
 		require.Equal(t, 14, s.Outcomes()[importer.OutcomeSuccess])
 		require.Equal(t, 4, s.Calls)
@@ -88,7 +88,7 @@ func TestADropThatAnotherProcessWorksOnKeepsNoOtherFromItsRetry(t *testing.T) {
 		}
 		_, err := b.ledger.LeaseDrop(t.Context(), 1, 99, time.Hour)
 		require.NoError(t, err)
-		s, err := b.importer.Retry(t.Context(), b.feed, []int64{1, 2}, []importer.Outcome{importer.OutcomeError}, "", false)
+		s, err := b.importer.Retry(t.Context(), b.feed, []int64{1, 2}, importer.RowsThatEnded([]importer.Outcome{importer.OutcomeError}, ""), false)
 		var leased *importer.LeasedError
 		require.ErrorAs(t, err, &leased)
 		require.Len(t, s.Drops, 1)

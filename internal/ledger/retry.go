@@ -61,6 +61,28 @@ func (l *Ledger) Retry(ctx context.Context, d importer.Drop, holder int64, which
 	return last, err
 }
 
+// Retriable lists the drops, oldest first, on which the chosen runs worked and
+// that have such rows, or are unfinished without anybody working on them, as a
+// retry that was killed leaves them.
+func (l *Ledger) Retriable(ctx context.Context, f RunFilter, which importer.Retried) (drops []importer.Drop, err error) {
+	const query = `
+		SELECT ` + dropColumns + ` FROM drops d
+		WHERE id IN (SELECT drop_id FROM run_drops JOIN runs ON runs.id = run_id WHERE ` + chosen + `)
+			AND (state = 'importing' AND coalesce(leased_until < clock_timestamp(), true)
+				OR EXISTS (SELECT FROM rows r WHERE r.month = d.month AND r.drop_id = d.id
+					AND r.state = ANY ($5::text[]::row_state[]) AND ($6 = '' OR r.reason = $6)))
+		ORDER BY id`
+	err = l.tx(ctx, scanWithin, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, query, append(f.args(), stateNames(which.States), string(which.Reason))...)
+		if err != nil {
+			return err
+		}
+		drops, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (importer.Drop, error) { return scanDrop(row) })
+		return err
+	})
+	return drops, err
+}
+
 // retried is a row that gets another chance.
 type retried struct {
 	record int
