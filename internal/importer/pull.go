@@ -92,10 +92,14 @@ func (p pull) steps(ctx context.Context) (faults, err error) {
 	if err != nil {
 		return faults, err
 	}
-	if err := p.returned(ctx); err != nil {
-		return faults, err
-	}
 	files, away, err := p.look(ctx)
+	if err != nil || away != nil {
+		return errors.Join(faults, away), err
+	}
+	back, err := p.returned(ctx)
+	if err == nil && back {
+		files, away, err = p.look(ctx)
+	}
 	if err != nil || away != nil {
 		return errors.Join(faults, away), err
 	}
@@ -118,35 +122,37 @@ const (
 	lastOnes = 100
 )
 
-// returned has files taken again that have grown since they were put away.
-func (p pull) returned(ctx context.Context) error {
+// returned has files taken again that have grown since they were put away, and
+// tells whether there are any.
+func (p pull) returned(ctx context.Context) (some bool, err error) {
 	var away []TakenFile
-	err := p.patiently(ctx, func(ctx context.Context) (err error) {
+	err = p.patiently(ctx, func(ctx context.Context) (err error) {
 		away, err = p.Ledger.PutAway(ctx, p.feed.Name, p.src.Place(), notLong, lastOnes)
 		return err
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, f := range away {
 		back, err := p.src.Return(ctx, f)
 		switch {
 		case ctx.Err() != nil:
-			return errors.Join(err, context.Cause(ctx))
+			return some, errors.Join(err, context.Cause(ctx))
 		case back:
+			some = true
 			p.Log.Warn("a file was written to after it was put away, and is taken again with what came", "file", f.File.Path, "from", f.Away.As)
 			err := p.patiently(ctx, func(ctx context.Context) error { return p.Ledger.EndFile(ctx, f.ID, Away{Gone: true}) })
 			if err != nil {
-				return err
+				return some, err
 			}
 		case err != nil:
 			p.Log.Warn("a file that was put away could not be looked at again", "file", f.Away.As, "err", err)
 			if !errors.Is(err, ErrRefused) {
-				return nil // the look at the place will tell
+				return some, nil // the others would fare no better
 			}
 		}
 	}
-	return nil
+	return some, nil
 }
 
 // look lists the new files. The first error is the place's.
