@@ -157,7 +157,7 @@ func (im *Importer) Run(ctx context.Context, feed Feed, kind string, drops []Inc
 			}
 		}
 		r.released = false
-		more, err := r.resume(ctx)
+		more, err := r.resume(ctx, isUnfinished)
 		return errors.Join(faults, more, r.stillMissing(), err)
 	})
 }
@@ -167,7 +167,7 @@ func (im *Importer) Run(ctx context.Context, feed Feed, kind string, drops []Inc
 func (im *Importer) Reconcile(ctx context.Context, feed Feed) (Summary, error) {
 	return im.carry(ctx, feed, "reconcile", func(ctx context.Context, r *run) error {
 		r.onlyLost = true
-		faults, err := r.resume(ctx)
+		faults, err := r.resume(ctx, func(d Drop) bool { return d.State != DropSpooled })
 		return errors.Join(faults, r.stillMissing(), err)
 	})
 }
@@ -263,11 +263,15 @@ func (r *run) stillMissing() (err error) {
 	return err
 }
 
+// Which unfinished drops are resumed.
+func isUnfinished(Drop) bool { return true }
+func isRecorded(d Drop) bool { return d.Complete } // its copy is not needed
+
 // resume takes up the feed's unfinished drops, until there are none but those
 // that this run could not finish: a drop may reopen another, whose duplicates
 // inherit the claims that it releases. The first error is about files, the
 // second ends the run.
-func (r *run) resume(ctx context.Context) (faults, err error) {
+func (r *run) resume(ctx context.Context, wanted func(Drop) bool) (faults, err error) {
 	for {
 		var drops []Drop
 		err := r.patiently(ctx, func(ctx context.Context) (err error) {
@@ -279,7 +283,7 @@ func (r *run) resume(ctx context.Context) (faults, err error) {
 		}
 		worked := false
 		for _, d := range drops {
-			if r.hasLeftOpen(d) || r.onlyLost && d.State == DropSpooled {
+			if r.hasLeftOpen(d) || !wanted(d) {
 				continue
 			}
 			did, err := r.resumeDrop(ctx, d)

@@ -83,7 +83,7 @@ type pull struct {
 // steps are those of a pull. The first error is about files or the place, and
 // keeps no other drop back; the second ends the run.
 func (p pull) steps(ctx context.Context) (faults, err error) {
-	faults, err = p.resume(ctx)
+	faults, err = p.resume(ctx, isUnfinished)
 	if err == nil && len(p.missing) > 0 {
 		err = p.patiently(ctx, func(ctx context.Context) error {
 			return p.Ledger.LoseFiles(ctx, p.feed.Name, p.src.Place(), slices.Collect(maps.Keys(p.missing)))
@@ -105,8 +105,8 @@ func (p pull) steps(ctx context.Context) (faults, err error) {
 	}
 	more, err := p.take(ctx, files)
 	faults = errors.Join(faults, more)
-	if err == nil { // what this run's rows have reopened
-		more, err = p.resume(ctx)
+	if err == nil { // what this run's rows have reopened; others are taken by somebody else just now
+		more, err = p.resume(ctx, isRecorded)
 		faults = errors.Join(faults, more)
 	}
 	if err == nil {
