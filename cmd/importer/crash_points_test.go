@@ -186,6 +186,9 @@ var crashableProgram struct {
 // crashable builds it at its first call.
 func crashable(t *testing.T) string {
 	t.Helper()
+	if underRaceDetector {
+		t.Skip("this program is built without the race detector: it is killed under make test")
+	}
 	c := &crashableProgram
 	c.Do(func() {
 		if c.dir, c.err = os.MkdirTemp("", "importer-crashable-"); c.err != nil { //nolint:usetesting // it outlives this test

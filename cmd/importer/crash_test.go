@@ -125,6 +125,7 @@ const (
 // dialer's log says.
 func TestKilledAtRandomMoments(t *testing.T) { //nolint:tparallel // the lanes are one step, counted when all have ended
 	t.Parallel()
+	crashable(t)
 	c := newCrashes(t)
 	began := time.Now()
 	t.Run("lanes", func(t *testing.T) {
