@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,12 +98,14 @@ func (l *line) keepSlots(ctx context.Context) {
 	defer l.keeping.Done()
 	ttl := l.im.Limits.SendWithin + l.im.Limits.Timeout
 	every := min(ttl/5, time.Second)
+	limit := l.im.Limits.Concurrency
+	want := min(limit, cmp.Or(l.im.Limits.Share, limit))
 	for {
 		// What may be in use until the answer is here, not what is in use now:
 		// a smaller grant is told to others only when it has taken effect.
 		_, inUse, _, _ := l.slots.state()
 		asked := l.im.Clock()
-		g, err := l.im.Ledger.LeaseSlots(ctx, l.im.DialerKey, l.holder, l.im.Limits.Concurrency, inUse, l.im.Limits.Concurrency, ttl)
+		g, err := l.im.Ledger.LeaseSlots(ctx, l.im.DialerKey, l.holder, want, inUse, limit, ttl)
 		if err == nil {
 			l.slots.grant(g.Count, asked+ttl)
 			if g.Count == 0 {

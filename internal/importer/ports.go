@@ -69,6 +69,10 @@ type Files interface {
 	// from there, and when. A file of which the place tells neither time nor
 	// version is not among them: what is in it is known when its hash is.
 	Taken(ctx context.Context, feed, place string, files []File) (map[File]time.Time, error)
+	// Imported tells which of the files that lie at a feed's place now, under their
+	// own names or those that they were put away under, were taken and need not be
+	// fetched again, and when: their drops are done under these settings.
+	Imported(ctx context.Context, feed, place, settings string, files []File) (map[File]time.Time, error)
 	// TakeFile records that a file was taken, with its drops, which are opened as
 	// by OpenDrop, and returns the file's number.
 	TakeFile(ctx context.Context, feed, place string, f File, drops []Drop) (int64, error)

@@ -68,16 +68,33 @@ type Source interface {
 // them, and puts them away when all of their rows have an outcome.
 func (im *Importer) Pull(ctx context.Context, feed Feed, src Source) (Summary, error) {
 	return im.carry(ctx, feed, "run", func(ctx context.Context, r *run) error {
-		p := pull{r, src}
-		faults, err := p.steps(ctx)
-		return errors.Join(faults, r.stillMissing(), err)
+		return pull{run: r, src: src, known: im.Ledger.Taken}.whole(ctx)
+	})
+}
+
+// Backfill is Pull for a source that tells of older files. All are taken, however
+// many, but for those that are imported to their end: what is in a file that was
+// taken before is told by its bytes, and leads that are known make no call.
+func (im *Importer) Backfill(ctx context.Context, feed Feed, src Source) (Summary, error) {
+	feed.AtMost = 0
+	return im.carry(ctx, feed, "backfill", func(ctx context.Context, r *run) error {
+		return pull{run: r, src: src, older: true, known: func(ctx context.Context, feed, place string, files []File) (map[File]time.Time, error) {
+			return im.Ledger.Imported(ctx, feed, place, r.feed.Settings, files)
+		}}.whole(ctx)
 	})
 }
 
 // pull is a run that takes files from a source.
 type pull struct {
 	*run
-	src Source
+	src   Source
+	known func(ctx context.Context, feed, place string, files []File) (map[File]time.Time, error) // files that are not taken
+	older bool                                                                                    // files that others import may be among those taken
+}
+
+func (p pull) whole(ctx context.Context) error {
+	faults, err := p.steps(ctx)
+	return errors.Join(faults, p.stillMissing(), err)
 }
 
 // steps are those of a pull. The first error is about files or the place, and
@@ -205,7 +222,7 @@ func (p pull) take(ctx context.Context, files []File) (faults, err error) {
 
 func (p pull) taken(ctx context.Context, listed []File) (taken map[File]time.Time, err error) {
 	err = p.patiently(ctx, func(ctx context.Context) error {
-		taken, err = p.Ledger.Taken(ctx, p.feed.Name, p.src.Place(), listed)
+		taken, err = p.known(ctx, p.feed.Name, p.src.Place(), listed)
 		return err
 	})
 	return taken, err
@@ -230,9 +247,12 @@ func (p pull) importFile(ctx context.Context, f File, drops []Incoming) (fault, 
 	crashpoint.Reach(crashpoint.FileTaken)
 	p.summary.Files++
 	for _, in := range drops {
+		var leased *LeasedError
 		switch err := p.importDrop(ctx, in); {
 		case isFileFault(err):
 			fault = errors.Join(fault, err)
+		case p.older && errors.As(err, &leased):
+			p.Log.Warn("a file is left to the importer that works on it just now", "file", f.Path)
 		case err != nil:
 			return fault, err
 		}

@@ -18,26 +18,90 @@ func (l *Ledger) Taken(ctx context.Context, feed, place string, files []importer
 			ON files.path = listed.path AND files.size = listed.size AND files.version = listed.version
 				AND files.modified IS NOT DISTINCT FROM listed.modified
 		WHERE feed = $1 AND place = $2 AND NOT gone AND (files.modified IS NOT NULL OR files.version <> '')`
-	paths, sizes, versions := make([]string, len(files)), make([]int64, len(files)), make([]string, len(files))
-	modified := make([]*time.Time, len(files))
-	for i, f := range files {
-		paths[i], sizes[i], modified[i], versions[i] = storable(f.Path), f.Size, told(f.Modified), storable(f.Version)
-	}
+	paths, sizes, modified, versions := fileColumns(files)
 	err = l.tx(ctx, scanWithin, func(ctx context.Context, tx pgx.Tx) error {
-		taken = map[importer.File]time.Time{}
 		rows, err := tx.Query(ctx, query, feed, place, paths, sizes, modified, versions)
 		if err != nil {
 			return err
 		}
-		var n int
+		taken, err = timesOf(rows, files)
+		return err
+	})
+	return taken, err
+}
+
+// Imported implements importer.Files.
+func (l *Ledger) Imported(ctx context.Context, feed, place, settings string, files []importer.File) (imported map[importer.File]time.Time, err error) {
+	const query = `
+		SELECT n, max(taken)
+		FROM unnest($4::text[], $5::bigint[], $6::timestamptz[], $7::text[]) WITH ORDINALITY AS listed (path, size, modified, version, n)
+		JOIN (
+			SELECT id, path, size, modified, version, taken FROM files WHERE feed = $1 AND place = $2 AND NOT gone
+			UNION ALL
+			SELECT id, put_as, size, modified, version, taken FROM files WHERE feed = $1 AND place = $2 AND put_as <> ''
+		) known ON known.path = listed.path AND known.size = listed.size AND known.version = listed.version
+			AND known.modified IS NOT DISTINCT FROM listed.modified
+		WHERE (known.modified IS NOT NULL OR known.version <> '') AND NOT EXISTS (
+			SELECT FROM file_drops JOIN drops ON drop_id = drops.id
+			WHERE file_id = known.id AND (state <> 'done' OR settings <> $3))
+		GROUP BY n`
+	paths, sizes, modified, versions := fileColumns(files)
+	err = l.tx(ctx, scanWithin, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, query, feed, place, settings, paths, sizes, modified, versions)
+		if err != nil {
+			return err
+		}
+		imported, err = timesOf(rows, files)
+		return err
+	})
+	return imported, err
+}
+
+// fileColumns writes files as the columns of a table.
+func fileColumns(files []importer.File) (paths []string, sizes []int64, modified []*time.Time, versions []string) {
+	paths, sizes, versions = make([]string, len(files)), make([]int64, len(files)), make([]string, len(files))
+	modified = make([]*time.Time, len(files))
+	for i, f := range files {
+		paths[i], sizes[i], modified[i], versions[i] = storable(f.Path), f.Size, told(f.Modified), storable(f.Version)
+	}
+	return paths, sizes, modified, versions
+}
+
+// timesOf reads rows of a file's number, counted from 1, and a time.
+func timesOf(rows pgx.Rows, files []importer.File) (map[importer.File]time.Time, error) {
+	times := map[importer.File]time.Time{}
+	var n int
+	var at time.Time
+	_, err := pgx.ForEachRow(rows, []any{&n, &at}, func() error {
+		times[files[n-1]] = at
+		return nil
+	})
+	return times, err
+}
+
+// FirstTaken tells when files were first taken from a feed's place, by the paths
+// that they lie at now.
+func (l *Ledger) FirstTaken(ctx context.Context, feed, place string, paths []string) (first map[string]time.Time, err error) {
+	const query = `
+		SELECT name, min(taken)
+		FROM (SELECT path AS name, taken FROM files WHERE feed = $1 AND place = $2
+			UNION ALL SELECT put_as, taken FROM files WHERE feed = $1 AND place = $2) known
+		WHERE name = ANY ($3) GROUP BY name`
+	err = l.tx(ctx, scanWithin, func(ctx context.Context, tx pgx.Tx) error {
+		first = map[string]time.Time{}
+		rows, err := tx.Query(ctx, query, feed, place, paths)
+		if err != nil {
+			return err
+		}
+		var name string
 		var at time.Time
-		_, err = pgx.ForEachRow(rows, []any{&n, &at}, func() error {
-			taken[files[n-1]] = at
+		_, err = pgx.ForEachRow(rows, []any{&name, &at}, func() error {
+			first[name] = at
 			return nil
 		})
 		return err
 	})
-	return taken, err
+	return first, err
 }
 
 // LastTaken is the file that was last taken from a feed's place, the zero File

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -20,6 +21,7 @@ type Judged struct {
 	Path     string    `json:"path"`
 	Bytes    int64     `json:"bytes"` // -1: the source does not tell
 	Modified time.Time `json:"modified,omitzero"`
+	Day      string    `json:"day,omitempty"` // that it is of, for a backfill that wants that day
 	Take     bool      `json:"take"`
 	Why      string    `json:"why,omitempty"` // it would not be taken
 }
@@ -30,6 +32,10 @@ func Source(w io.Writer, f Format, l Look) error {
 		return writeJSON(w, l)
 	}
 	t := newTable("file", "bytes", "modified", "")
+	dated := slices.ContainsFunc(l.Files, func(j Judged) bool { return j.Day != "" })
+	if dated {
+		t = newTable("file", "bytes", "modified", "day", "")
+	}
 	take := 0
 	for _, j := range l.Files {
 		row := table.Row{printable(j.Path), "", "", j.Why}
@@ -42,6 +48,9 @@ func Source(w io.Writer, f Format, l Look) error {
 		if j.Take {
 			take++
 			row[3] = "is taken"
+		}
+		if dated {
+			row = slices.Insert(row, 3, any(j.Day))
 		}
 		t.AppendRow(row)
 	}

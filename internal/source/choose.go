@@ -28,8 +28,9 @@ type Choice struct {
 type Verdict struct {
 	File File
 	Take bool
-	Wait bool   // it is not taken yet
-	Why  string // a sentence without its end
+	Wait bool      // it is not taken yet
+	Why  string    // a sentence without its end
+	Day  time.Time // a moment of the day that it is of, for a backfill that wants that day
 }
 
 // Check tells what is wrong with a choice, in words that follow its name.
@@ -58,25 +59,17 @@ func (c Choice) Choose(files []File, taken func(File) (time.Time, bool), days []
 	}
 	out := make([]Verdict, 0, len(files))
 	for _, f := range files {
-		var why, wait string
+		var wait string
 		at, before := taken(f)
-		switch marker := m.markerOf(f.Path); {
-		case f.Odd != "":
-			why = "it is " + f.Odd
-		case c.Ours != nil && c.Ours(f.Path):
+		why := c.unfit(m, f, f.Path, markers)
+		switch {
+		case f.Odd == "" && c.Ours != nil && c.Ours(f.Path):
 			why = "it was put away here"
-		case isTemporary(path.Base(f.Path)):
-			why = "its name is that of a file in the making"
-		case markers[f.Path]:
-			why = "it only says that another file is complete"
-		case !m.matches(path.Base(f.Path)):
-			why = "its name does not match " + c.Pattern
+		case why != "":
 		case before:
 			why = "it was taken at " + at.Local().Format(time.DateTime)
 		default:
-			if wait = isMarked(f, marker, there); wait == "" {
-				wait = c.tooYoung(f, now)
-			}
+			wait = c.unripe(m, f, there, now)
 		}
 		out = append(out, Verdict{File: f, Take: why+wait == "", Wait: wait != "", Why: why + wait})
 	}
@@ -84,6 +77,29 @@ func (c Choice) Choose(files []File, taken func(File) (time.Time, bool), days []
 		return cmp.Or(compareBools(b.Take, a.Take), a.File.Modified.Compare(b.File.Modified), cmp.Compare(a.File.Path, b.File.Path))
 	})
 	return out, nil
+}
+
+// unfit tells why a file of that name is never a drop; empty: it may be one.
+func (c Choice) unfit(m *matcher, f File, name string, markers map[string]bool) string {
+	switch {
+	case f.Odd != "":
+		return "it is " + f.Odd
+	case isTemporary(path.Base(name)):
+		return "its name is that of a file in the making"
+	case markers[name]:
+		return "it only says that another file is complete"
+	case !m.matches(path.Base(name)):
+		return "its name does not match " + c.Pattern
+	}
+	return ""
+}
+
+// unripe tells why a drop cannot be taken yet; empty: it can.
+func (c Choice) unripe(m *matcher, f File, there map[string]File, now time.Time) string {
+	if why := isMarked(f, m.markerOf(f.Path), there); why != "" {
+		return why
+	}
+	return c.tooYoung(f, now)
 }
 
 // isMarked tells that a file's marker is not there; empty: it is, or none is wanted.
@@ -200,10 +216,7 @@ func (c Choice) compile(days []time.Time) (*matcher, error) {
 			return nil, fmt.Errorf("has a marker that is the file's own name: add what its marker has more, for example {{.Name}}.done")
 		}
 	}
-	zone := c.Zone
-	if zone == nil {
-		zone = time.Local
-	}
+	zone := c.zone()
 	seen := map[string]bool{}
 	for _, d := range days {
 		var text strings.Builder

@@ -19,6 +19,7 @@ type DirectoryOptions struct {
 	Path      string
 	Recursive bool     // folders in it are looked into as well
 	Except    []string // folders below Path that are not, such as the archive
+	Also      string   // a folder below Path that is in any case, if it is there; empty: none
 }
 
 // Directory is a folder of this machine. Nothing outside of it is touched,
@@ -28,6 +29,7 @@ type Directory struct {
 	root   *os.Root
 	within bool
 	except []string
+	also   string
 }
 
 var _ Keeper = (*Directory)(nil)
@@ -38,7 +40,7 @@ func OpenDirectory(o DirectoryOptions) (*Directory, error) {
 	if err != nil {
 		return nil, explainFolder(o.Path, err)
 	}
-	return &Directory{where: o.Path, root: root, within: o.Recursive, except: o.Except}, nil
+	return &Directory{where: o.Path, root: root, within: o.Recursive, except: o.Except, also: o.Also}, nil
 }
 
 // explainFolder says why a folder cannot be opened or looked through.
@@ -68,8 +70,23 @@ func (d *Directory) List(ctx context.Context) ([]File, error) {
 	if err := d.walk(ctx, d.root, "", &files); err != nil {
 		return nil, err
 	}
+	if d.also != "" {
+		if err := d.walkInto(ctx, d.also, &files); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return files, nil
+}
+
+// walkInto lists a folder below.
+func (d *Directory) walkInto(ctx context.Context, folder string, files *[]File) error {
+	root, err := d.root.OpenRoot(folder)
+	if err != nil {
+		return explainFolder(path.Join(d.where, folder), err)
+	}
+	defer root.Close()
+	return d.walk(ctx, root, folder, files)
 }
 
 // walk lists the folder root, whose path is below.

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -53,8 +54,9 @@ type Feed struct {
 	Since        time.Time // when the place was last looked at with success; zero: never
 	Left         []Verdict // the files that the last Look left for a later one
 
-	listed  map[importer.File]File // what the last Look saw; nil: nothing was seen
-	markers map[string]File        // of files, by their paths, that it saw beside them
+	listed  map[importer.File]File   // what the last Look saw; nil: nothing was seen
+	markers map[string]File          // of files, by their paths, that it saw beside them
+	names   map[importer.File]string // of files that had other ones before they were put away
 }
 
 var _ importer.Source = (*Feed)(nil)
@@ -64,6 +66,18 @@ func (f *Feed) Place() string { return f.Name }
 
 // Judge lists the place, once, and says what becomes of each file.
 func (f *Feed) Judge(ctx context.Context, taken func([]importer.File) (map[importer.File]time.Time, error)) ([]Verdict, error) {
+	days := f.days()
+	files, before, err := f.look(ctx, taken, days)
+	if err != nil {
+		return nil, err
+	}
+	choice := f.Choice
+	choice.Ours = f.isOurs
+	return choice.Choose(files, before, days, f.Now())
+}
+
+// look lists the place, and says which of its files were taken before.
+func (f *Feed) look(ctx context.Context, taken func([]importer.File) (map[importer.File]time.Time, error), days []time.Time) ([]File, func(File) (time.Time, bool), error) {
 	f.listed = nil
 	var files []File
 	err := f.patiently(ctx, func(ctx context.Context) (err error) {
@@ -71,7 +85,7 @@ func (f *Feed) Judge(ctx context.Context, taken func([]importer.File) (map[impor
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	asked := make([]importer.File, len(files))
 	f.listed = make(map[importer.File]File, len(files))
@@ -81,17 +95,15 @@ func (f *Feed) Judge(ctx context.Context, taken func([]importer.File) (map[impor
 	}
 	before, err := taken(asked)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	choice, days := f.Choice, f.days()
-	choice.Ours = f.isOurs
-	if f.markers, err = choice.markers(files, days); err != nil {
-		return nil, err
+	if f.markers, err = f.Choice.markers(files, days); err != nil {
+		return nil, nil, err
 	}
-	return choice.Choose(files, func(file File) (time.Time, bool) {
+	return files, func(file File) (time.Time, bool) {
 		at, ok := before[file.known()]
 		return at, ok
-	}, days, f.Now())
+	}, nil
 }
 
 // days are those that the date in a pattern may stand for: today, and those since
@@ -151,6 +163,11 @@ func (f *Feed) Look(ctx context.Context, taken func([]importer.File) (map[import
 	if err != nil {
 		return nil, err
 	}
+	return f.choose(ctx, verdicts)
+}
+
+// choose returns the files to take, when they had the time to change.
+func (f *Feed) choose(ctx context.Context, verdicts []Verdict) ([]importer.File, error) {
 	var files []importer.File
 	f.Left = nil
 	for _, v := range verdicts {
@@ -178,7 +195,7 @@ func (f *Feed) Take(ctx context.Context, known importer.File) ([]importer.Incomi
 	if err != nil {
 		return nil, err
 	}
-	drops, err := f.take(ctx, file, known.Path, tmp)
+	drops, err := f.take(ctx, file, cmp.Or(f.names[known], known.Path), tmp)
 	return drops, errors.Join(err, tmp.Close(), os.Remove(tmp.Name()))
 }
 
@@ -264,6 +281,9 @@ func (f *Feed) whole(ctx context.Context, tmp *os.File, name string) (Spooled, e
 func (f *Feed) PutAway(ctx context.Context, taken importer.TakenFile) (away importer.Away, err error) {
 	keeper, ok := f.At.(Keeper)
 	if !ok {
+		return away, nil
+	}
+	if f.isOurs(taken.File.Path) { // a backfill took it from where it was put away
 		return away, nil
 	}
 	if f.listed == nil {

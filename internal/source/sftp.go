@@ -35,6 +35,7 @@ type SFTPOptions struct {
 	Folder    string   // absolute, or from where the login ends
 	Recursive bool     // folders in it are looked into as well
 	Except    []string // folders below Folder that are not, such as the archive
+	Also      string   // a folder below Folder that is in any case, if it is there; empty: none
 
 	Legacy  bool          // also algorithms that are no longer safe
 	Timeout time.Duration // for each step, and for each stretch without a byte
@@ -139,7 +140,13 @@ func (s *SFTP) List(ctx context.Context) (files []File, err error) {
 		files = nil
 		l.pipe.allow(maxListing)
 		defer l.pipe.allow(0)
-		return s.walk(l, "", &files)
+		err := s.walk(l, "", &files)
+		if err == nil && s.o.Also != "" {
+			if err = s.walk(l, s.o.Also, &files); errors.Is(err, fs.ErrNotExist) {
+				err = nil
+			}
+		}
+		return err
 	})
 	if errors.Is(err, errEndless) {
 		s.disconnect()

@@ -32,6 +32,29 @@ func (f *Fake) Taken(_ context.Context, feed, place string, files []importer.Fil
 	return taken, nil
 }
 
+// Imported implements importer.Files.
+func (f *Fake) Imported(_ context.Context, feed, place, settings string, files []importer.File) (map[importer.File]time.Time, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	imported := map[importer.File]time.Time{}
+	for _, t := range f.files {
+		done := !slices.ContainsFunc(t.Drops, func(id int64) bool {
+			d := f.drops[id-1]
+			return d.State != importer.DropDone || d.Settings != settings
+		})
+		put := t.File
+		put.Path = t.Away.As
+		for _, asked := range files {
+			tells := !asked.Modified.IsZero() || asked.Version != ""
+			there := !t.gone && same(t.File, asked) || t.Away.As != "" && same(put, asked)
+			if done && tells && there && t.feed == feed && t.place == place {
+				imported[asked] = t.taken
+			}
+		}
+	}
+	return imported, nil
+}
+
 func same(a, b importer.File) bool {
 	return a.Path == b.Path && a.Size == b.Size && a.Version == b.Version && a.Modified.Equal(b.Modified)
 }

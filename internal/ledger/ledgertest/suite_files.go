@@ -1,6 +1,8 @@
 package ledgertest
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -143,6 +145,37 @@ var filePromises = []promise{
 		require.Empty(t, away(0, 9))
 		takeFile(t, l, newFile("of imported/d.csv"), d)
 		require.Equal(t, []string{"imported/c.csv"}, away(hour, 1), "it lies there again")
+	}},
+	{"a file is imported when all of its drops are done under the same settings, whatever its name is now", func(t *testing.T, l importer.Ledger) {
+		a, b := begin(t, l, "acme", "a"), begin(t, l, "acme", "b")
+		f, put := newFile("a.zip"), newFile("imported/a.zip")
+		bare := importer.File{Path: "bare.csv", Size: 7}
+		id := takeFile(t, l, f, a.d, b.d)
+		takeFile(t, l, bare, a.d)
+		imported := func(feed, place, settings string) []importer.File {
+			found, err := l.Imported(t.Context(), feed, place, settings, []importer.File{newFile("b.zip"), f, put, bare})
+			require.NoError(t, err)
+			for _, at := range found {
+				require.WithinDuration(t, time.Now(), at, hour)
+			}
+			return slices.Collect(maps.Keys(found))
+		}
+		a.batch(0, nil, true, 0)
+		a.close(importer.DropDone)
+		for _, unfinished := range []importer.DropState{importer.DropFailed, importer.DropHeld} {
+			b.lease(hour)
+			b.close(unfinished)
+			require.Empty(t, imported("acme", place, a.d.Settings))
+		}
+		b.lease(hour)
+		b.batch(0, nil, true, 0)
+		b.close(importer.DropDone)
+		require.Equal(t, []importer.File{f}, imported("acme", place, a.d.Settings))
+		require.Empty(t, imported("acme", place, "others"))
+		require.Empty(t, imported("bravo", place, a.d.Settings))
+		require.Empty(t, imported("acme", "elsewhere", a.d.Settings))
+		require.NoError(t, l.EndFile(t.Context(), id, importer.Away{Gone: true, As: put.Path}))
+		require.Equal(t, []importer.File{put}, imported("acme", place, a.d.Settings))
 	}},
 	{"a drop that was taken and not begun is unfinished", func(t *testing.T, l importer.Ledger) {
 		d, err := l.OpenDrop(t.Context(), newDrop("acme", "a"))
