@@ -58,8 +58,14 @@ func (a *app) withSource(ctx context.Context, name string, use func(config.Feed,
 	if err != nil {
 		return err
 	}
+	return a.atSource(ctx, name, feed, "", use)
+}
+
+// atSource connects a feed to where its files come from, and to a folder there in
+// which they are not looked for otherwise, if it has a name.
+func (a *app) atSource(ctx context.Context, name string, feed config.Feed, also string, use func(config.Feed, *source.Feed) error) error {
 	return a.inSpool(ctx, name, func() error {
-		src, err := a.source(ctx, name, feed)
+		src, err := a.source(ctx, name, feed, also)
 		if err != nil {
 			return err
 		}
@@ -147,7 +153,7 @@ func (a *app) release(ctx context.Context, id int64) error {
 }
 
 // source is where a feed's files come from. The caller closes its place.
-func (a *app) source(ctx context.Context, name string, feed config.Feed) (*source.Feed, error) {
+func (a *app) source(ctx context.Context, name string, feed config.Feed, also string) (*source.Feed, error) {
 	o, err := a.unpacking(name, feed, a.spool(name).Dir)
 	if err != nil {
 		return nil, err
@@ -178,11 +184,11 @@ func (a *app) source(ctx context.Context, name string, feed config.Feed) (*sourc
 	switch {
 	case s.Directory != nil:
 		f.Name, f.Choice.Pattern = "directory:"+s.Directory.Path, s.Directory.Pattern
-		f.At, err = source.OpenDirectory(source.DirectoryOptions{Path: s.Directory.Path, Recursive: s.Directory.Recursive, Except: putAwayIn(s)})
+		f.At, err = source.OpenDirectory(source.DirectoryOptions{Path: s.Directory.Path, Recursive: s.Directory.Recursive, Except: putAwayIn(s), Also: also})
 	case s.SFTP != nil:
 		f.Choice.Pattern = s.SFTP.Pattern
 		f.Name = (&url.URL{Scheme: "sftp", User: url.User(s.SFTP.User), Host: net.JoinHostPort(s.SFTP.Host, strconv.Itoa(s.SFTP.Port)), Path: "/" + s.SFTP.Path}).String()
-		f.At, err = a.sftp(name, s)
+		f.At, err = a.sftp(name, s, also)
 	case s.HTTPS != nil:
 		f.Choice.Pattern, f.Choice.MinAge = "*", 0 // a web server has a file whole, or not at all
 		f.Name = source.PlaceOf(s.HTTPS.URL.Reveal())
@@ -206,11 +212,11 @@ func putAwayIn(s config.Source) (folders []string) {
 	return folders
 }
 
-func (a *app) sftp(name string, s config.Source) (*source.SFTP, error) {
+func (a *app) sftp(name string, s config.Source, also string) (*source.SFTP, error) {
 	c := *s.SFTP
 	o := source.SFTPOptions{
 		Host: c.Host, Port: c.Port, User: c.User, Fingerprints: c.Fingerprint,
-		Folder: c.Path, Recursive: c.Recursive, Except: putAwayIn(s),
+		Folder: c.Path, Recursive: c.Recursive, Except: putAwayIn(s), Also: also,
 		Legacy: c.Legacy, Timeout: c.Timeout.Std(), Feed: name,
 	}
 	if len(c.Fingerprint) == 0 {

@@ -51,19 +51,30 @@ func (a *app) checkSource(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		look := report.Look{Feed: name, Place: src.Place(), Files: []report.Judged{}}
 		take, most := 0, feed.Source.AtMost
-		for _, v := range verdicts {
+		for i, v := range verdicts {
 			if v.Take {
 				take++
 			}
 			if v.Take && most > 0 && take > most {
-				v.Take, v.Why = false, fmt.Sprintf("%d files are enough for one run (at_most)", most)
+				verdicts[i].Take, verdicts[i].Why = false, fmt.Sprintf("%d files are enough for one run (at_most)", most)
 			}
-			look.Files = append(look.Files, report.Judged{Path: v.File.Path, Bytes: v.File.Size, Modified: v.File.Modified, Take: v.Take, Why: v.Why})
 		}
-		return report.Source(a.out, a.format(), look)
+		return a.sayVerdicts(name, src, verdicts)
 	})
+}
+
+// sayVerdicts tells what becomes of a source's files.
+func (a *app) sayVerdicts(name string, src *source.Feed, verdicts []source.Verdict) error {
+	look := report.Look{Feed: name, Place: src.Place(), Files: []report.Judged{}}
+	for _, v := range verdicts {
+		j := report.Judged{Path: v.File.Path, Bytes: v.File.Size, Modified: v.File.Modified, Take: v.Take, Why: v.Why}
+		if !v.Day.IsZero() {
+			j.Day = v.Day.In(src.Choice.Zone).Format(time.DateOnly)
+		}
+		look.Files = append(look.Files, j)
+	}
+	return report.Source(a.out, a.format(), look)
 }
 
 func sourceTrustCommand(sh *shell) *cobra.Command {
@@ -98,7 +109,7 @@ func (sh *shell) trust(ctx context.Context, name, fingerprint string) error {
 	case len(s.Fingerprint) > 0:
 		return usagef("feeds.%s.source.sftp.fingerprint says which host key is right: change it there", name)
 	}
-	place, err := a.sftp(name, feed.Source)
+	place, err := a.sftp(name, feed.Source, "")
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,7 @@ type Summary struct {
 	Feed    string
 	Drops   []DropSummary
 	Files   int // that were taken from the feed's source
+	Known   int // files that a backfill had not to take, since they are imported
 	Calls   int // add_lead calls made by this run
 	Seconds float64
 	// Alarms are things that a person must hear of: two leads with our token,

@@ -48,6 +48,7 @@ type object struct {
 	Outcomes map[importer.Outcome]int `json:"outcomes"`
 	Pending  int                      `json:"pending"`
 	Files    int                      `json:"files,omitempty"` // taken from the feed's source
+	Known    int                      `json:"files_already_imported,omitempty"`
 	Calls    int                      `json:"calls"`
 	Seconds  float64                  `json:"seconds"`
 	Reasons  map[string]int           `json:"reasons"` // "OUTCOME reason": rows
@@ -121,7 +122,7 @@ func runObject(s importer.Summary) object {
 	c := s.Counts()
 	o := object{
 		Run: s.Run, Feed: s.Feed, Rows: c.Rows(), Outcomes: outcomes(c), Pending: c.Outcome(importer.OutcomePending),
-		Files: s.Files, Calls: s.Calls, Seconds: s.Seconds, Reasons: map[string]int{}, Alarms: s.Alarms, Drops: []dropObject{},
+		Files: s.Files, Known: s.Known, Calls: s.Calls, Seconds: s.Seconds, Reasons: map[string]int{}, Alarms: s.Alarms, Drops: []dropObject{},
 	}
 	if s.Why != "" {
 		o.Stopped = &stopped{Reason: s.Stopped, Why: s.Why}

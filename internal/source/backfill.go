@@ -29,7 +29,7 @@ var _ importer.Source = (*Backfill)(nil)
 // first and the oldest days of them first. imported tells when a file was taken
 // whose drops are done.
 func (b *Backfill) Judge(ctx context.Context, imported func([]importer.File) (map[importer.File]time.Time, error)) ([]Verdict, error) {
-	days := b.days()
+	days := b.asked()
 	files, before, err := b.look(ctx, imported, days)
 	if err != nil {
 		return nil, err
@@ -83,8 +83,8 @@ func (b *Backfill) Look(ctx context.Context, imported func([]importer.File) (map
 	return b.choose(ctx, verdicts)
 }
 
-// days are the backfill's, each at noon, when no clock is set to another time.
-func (b *Backfill) days() []time.Time {
+// asked are the backfill's days, each at noon, when no clock is set to another time.
+func (b *Backfill) asked() []time.Time {
 	var days []time.Time
 	last := noon(b.Last, b.Choice.zone(), 0)
 	for n := 0; ; n++ {
