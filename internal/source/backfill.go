@@ -115,8 +115,8 @@ func (b *Backfill) original(name string) string {
 	}
 }
 
-// numbers are what move adds to a name that is taken.
-var numbers = regexp.MustCompile(`(-\d+){1,2}(\.[^.]*)?$`)
+// number is what move adds to a name that is taken, once or twice.
+var number = regexp.MustCompile(`-\d+(\.[^.]*)?$`)
 
 // dating finds the days of files.
 type dating struct {
@@ -166,9 +166,12 @@ func (d *dating) nameOf(f File, name string) string {
 	if !d.ours(f.Path) || d.matcher.matches(path.Base(name)) {
 		return name
 	}
-	base := strings.TrimSuffix(numbers.ReplaceAllString(path.Base(f.Path), "$2"), renamedSuffix)
-	if d.matcher.matches(base) {
-		return path.Join(path.Dir(name), base)
+	put := path.Base(f.Path)
+	for range 2 {
+		put = number.ReplaceAllString(put, "$1")
+		if base := strings.TrimSuffix(put, renamedSuffix); d.matcher.matches(base) {
+			return path.Join(path.Dir(name), base)
+		}
 	}
 	return name
 }
