@@ -137,6 +137,7 @@ func (p *process) ends(t *testing.T) int {
 type result struct {
 	Run                         int64
 	Files, Rows, Pending, Calls int
+	Known                       int `json:"files_already_imported"`
 	Outcomes, Reasons           map[string]int
 	Alarms                      []string
 }
