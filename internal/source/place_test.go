@@ -49,6 +49,7 @@ type view struct {
 	folder    string
 	recursive bool
 	except    []string
+	also      string
 }
 
 // keepers are the kinds of places to which the promises below are made. Each
@@ -56,7 +57,7 @@ type view struct {
 var keepers = map[string]func(t *testing.T) func(view) (source.Keeper, error){
 	"directory": func(*testing.T) func(view) (source.Keeper, error) {
 		return func(v view) (source.Keeper, error) {
-			return source.OpenDirectory(source.DirectoryOptions{Path: v.folder, Recursive: v.recursive, Except: v.except})
+			return source.OpenDirectory(source.DirectoryOptions{Path: v.folder, Recursive: v.recursive, Except: v.except, Also: v.also})
 		}
 	},
 	"OpenSSH": func(t *testing.T) func(view) (source.Keeper, error) {
@@ -70,7 +71,7 @@ var keepers = map[string]func(t *testing.T) func(view) (source.Keeper, error){
 func overSFTP(l sourcetest.Login) func(view) (source.Keeper, error) {
 	return func(v view) (source.Keeper, error) {
 		o := sftpOptions(l)
-		o.Folder, o.Recursive, o.Except = v.folder, v.recursive, v.except
+		o.Folder, o.Recursive, o.Except, o.Also = v.folder, v.recursive, v.except, v.also
 		return source.NewSFTP(o)
 	}
 }
@@ -82,6 +83,26 @@ type promise struct {
 }
 
 var promises = []promise{
+	{"also lists one folder in which it does not look otherwise, if it is there", func(t *testing.T, dir string, open func(view) source.Keeper) {
+		for _, name := range []string{"a.csv", "old/b.csv", "old/in/c.csv", "in/d.csv"} {
+			lay(t, dir, name, "1")
+		}
+		for _, v := range []struct {
+			view
+
+			want []string
+		}{
+			{view{also: "old"}, []string{"a.csv", "in", "old", "old/b.csv", "old/in"}},
+			{view{also: "old/in"}, []string{"a.csv", "in", "old", "old/in/c.csv"}},
+			{view{also: "missing"}, []string{"a.csv", "in", "old"}},
+			{view{also: "old", except: []string{"old"}, recursive: true}, []string{"a.csv", "in/d.csv", "old/b.csv", "old/in/c.csv"}},
+		} {
+			v.folder = dir
+			files, err := open(v.view).List(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, v.want, paths(files))
+		}
+	}},
 	{"lists what there is, with what can be no drop", func(t *testing.T, dir string, open func(view) source.Keeper) {
 		lay(t, dir, "b.csv", "12345")
 		lay(t, dir, "a b ä.csv", "")
