@@ -58,6 +58,12 @@ func (p *process) Taken(ctx context.Context, feed, place string, files []importe
 	return book(p, "taken", func() (map[importer.File]time.Time, error) { return p.ledger.Taken(ctx, feed, place, files) })
 }
 
+func (p *process) Imported(ctx context.Context, feed, place, settings string, files []importer.File) (map[importer.File]time.Time, error) {
+	return book(p, "imported", func() (map[importer.File]time.Time, error) {
+		return p.ledger.Imported(ctx, feed, place, settings, files)
+	})
+}
+
 func (p *process) TakeFile(ctx context.Context, feed, place string, f importer.File, drops []importer.Drop) (int64, error) {
 	return book(p, "take file", func() (int64, error) { return p.ledger.TakeFile(ctx, feed, place, f, drops) })
 }
