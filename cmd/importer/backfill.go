@@ -17,7 +17,7 @@ import (
 // backfilling is what importer backfill was asked for.
 type backfilling struct {
 	since, until string
-	calls        int // in flight; 0: a quarter of the dialer's
+	calls        int // in flight; 0: the usual share
 	dryRun       bool
 	noWait       bool
 }
@@ -42,7 +42,8 @@ retry --since is for. A file that was held or could not be read is looked at
 anew. A file at the source that is still being written is left to importer run.
 
 It leaves the dialer to others: no more than a quarter of its calls in flight are
-asked for, or --concurrency of them. at_most does not count here.
+asked for (two, where that is less), or --concurrency of them. at_most does not
+count here.
 
 Interrupted or killed, the same command goes on where it was. As importer run, it
 first brings in what earlier runs of the feed left unfinished in the spool.`,
@@ -54,7 +55,7 @@ first brings in what earlier runs of the feed left unfinished in the spool.`,
 	cmd.Flags().StringVar(&b.since, "since", "", "the first day: 2026-11-24, yesterday, or 7d ago (required)")
 	cmd.Flags().StringVar(&b.until, "until", "", "the last day (default: yesterday)")
 	cmd.Flags().BoolVar(&b.dryRun, "dry-run", false, "only tell of each file whether it would be taken, or why not")
-	cmd.Flags().IntVar(&b.calls, "concurrency", 0, "calls in flight (default: a quarter of the dialer's)")
+	cmd.Flags().IntVar(&b.calls, "concurrency", 0, "calls in flight (default: a quarter of the dialer's, at least two)")
 	cmd.Flags().BoolVar(&b.noWait, "no-wait", false, "leave rows whose answers were lost to a later importer reconcile")
 	return cmd
 }
@@ -160,5 +161,5 @@ func (b backfilling) share(limit int) (int, error) {
 	case b.calls > 0:
 		return b.calls, nil
 	}
-	return max(1, limit/4), nil
+	return max(min(2, limit), limit/4), nil // one lost answer is not to stop it
 }

@@ -88,9 +88,9 @@ func TestABackfillKilledTwiceEndsAsOneThatWasNot(t *testing.T) {
 	killed.end(t)
 }
 
-func TestABackfillAsksForAQuarterOfTheCalls(t *testing.T) {
+func TestABackfillAsksForAQuarterOfTheCallsAndForTwoAtLeast(t *testing.T) {
 	t.Parallel()
-	for limit, want := range map[int]int{1: 1, 3: 1, 8: 2, 40: 10} {
+	for limit, want := range map[int]int{1: 1, 3: 2, 8: 2, 40: 10} {
 		got, err := backfilling{}.share(limit)
 		require.NoError(t, err)
 		require.Equal(t, want, got)

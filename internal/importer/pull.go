@@ -78,7 +78,7 @@ func (im *Importer) Pull(ctx context.Context, feed Feed, src Source) (Summary, e
 func (im *Importer) Backfill(ctx context.Context, feed Feed, src Source) (Summary, error) {
 	feed.AtMost = 0
 	return im.carry(ctx, feed, "backfill", func(ctx context.Context, r *run) error {
-		return pull{run: r, src: src, older: true, known: func(ctx context.Context, feed, place string, files []File) (map[File]time.Time, error) {
+		return pull{run: r, src: src, known: func(ctx context.Context, feed, place string, files []File) (map[File]time.Time, error) {
 			return im.Ledger.Imported(ctx, feed, place, r.feed.Settings, files)
 		}}.whole(ctx)
 	})
@@ -89,7 +89,6 @@ type pull struct {
 	*run
 	src   Source
 	known func(ctx context.Context, feed, place string, files []File) (map[File]time.Time, error) // files that are not taken
-	older bool                                                                                    // files that others import may be among those taken
 }
 
 func (p pull) whole(ctx context.Context) error {
@@ -247,12 +246,9 @@ func (p pull) importFile(ctx context.Context, f File, drops []Incoming) (fault, 
 	crashpoint.Reach(crashpoint.FileTaken)
 	p.summary.Files++
 	for _, in := range drops {
-		var leased *LeasedError
 		switch err := p.importDrop(ctx, in); {
 		case isFileFault(err):
 			fault = errors.Join(fault, err)
-		case p.older && errors.As(err, &leased):
-			p.Log.Warn("a file is left to the importer that works on it just now", "file", f.Path)
 		case err != nil:
 			return fault, err
 		}
