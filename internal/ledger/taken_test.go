@@ -108,3 +108,32 @@ func TestDropsTellTheFilesThatTheyCameFrom(t *testing.T) {
 	require.True(t, second.Ended.IsZero())
 	require.False(t, second.Gone)
 }
+
+func TestAFileWasFirstTakenUnderEitherOfItsNames(t *testing.T) {
+	t.Parallel()
+	l := ledgertest.Open(t)
+	const place = "sftp://vendor.example.com/out"
+	w := begin(t, l, "acme")
+	take := func(f importer.File) (at time.Time) {
+		id, err := l.TakeFile(t.Context(), "acme", place, f, []importer.Drop{w.d})
+		require.NoError(t, err)
+		require.NoError(t, l.EndFile(t.Context(), id, importer.Away{Gone: true, As: "imported/a.csv"}))
+		taken, err := l.LastTaken(t.Context(), "acme", place)
+		require.NoError(t, err)
+		require.Equal(t, f.Size, taken.Size)
+		drops, err := l.ListDrops(t.Context(), ledger.DropFilter{ID: w.d.ID})
+		require.NoError(t, err)
+		files := drops[0].Files
+		return files[len(files)-1].Taken
+	}
+	earlier, later := take(importer.File{Path: "a.csv", Size: 7}), take(importer.File{Path: "a.csv", Size: 8})
+	require.True(t, earlier.Before(later))
+	first, err := l.FirstTaken(t.Context(), "acme", place, []string{"a.csv", "imported/a.csv", "b.csv", "M%FC.csv"})
+	require.NoError(t, err)
+	require.Len(t, first, 2)
+	require.True(t, earlier.Equal(first["a.csv"]))
+	require.True(t, earlier.Equal(first["imported/a.csv"]))
+	first, err = l.FirstTaken(t.Context(), "bravo", place, []string{"a.csv"})
+	require.NoError(t, err)
+	require.Empty(t, first)
+}
