@@ -142,7 +142,7 @@ func TestABackfillLeavesWhatIsImportedAndWhatIsWritten(t *testing.T) {
 	done := "it is imported, and was taken at " + sixAM.Local().Format(time.DateTime)
 	require.Equal(t, map[string]string{
 		"done.csv": done, "imported/b.csv": done, "imported/a.csv.done": only, "in.csv.done": only, "young.csv.done": only,
-		"sub": "it is a folder", "unmarked.csv": "its marker unmarked.csv.done is not there yet", "young.csv": "it was written to less than 1h0m0s ago",
+		"sub": "it is a folder", "unmarked.csv": "its marker unmarked.csv.done is not there yet", "young.csv": "it was written to less than 1h ago",
 	}, left)
 	require.Equal(t, 2, b.Imported)
 }
