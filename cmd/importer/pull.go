@@ -18,6 +18,7 @@ import (
 	"importer/internal/config"
 	"importer/internal/importer"
 	"importer/internal/ledger"
+	"importer/internal/report"
 	"importer/internal/source"
 )
 
@@ -47,7 +48,7 @@ func (a *app) pull(ctx context.Context, name string, noWait bool) error {
 				fmt.Fprintf(a.out, "There are no files to be taken at %s\n", src.Place())
 			}
 			a.sayLeft(src.Left)
-			return s, err
+			return s, errors.Join(err, a.sayHeld(ctx, name))
 		})
 	})
 }
@@ -72,6 +73,15 @@ func (a *app) atSource(ctx context.Context, name string, feed config.Feed, also 
 		defer src.At.Close()
 		return use(feed, src)
 	})
+}
+
+// sayHeld tells that drops of a feed wait for a person.
+func (a *app) sayHeld(ctx context.Context, feed string) error {
+	held, err := a.ledger.ListDrops(ctx, ledger.DropFilter{Feed: feed, State: importer.DropHeld, Limit: 100})
+	if err == nil && len(held) > 0 {
+		fmt.Fprintf(a.errOut, "importer: held until a person has looked: %s, see importer drops --feed %s --state held\n", report.Some(len(held), "drop"), feed)
+	}
+	return err
 }
 
 // sayLeft tells which files a run has left for the next.
@@ -141,7 +151,7 @@ func (a *app) release(ctx context.Context, id int64) error {
 		})
 	}
 	if len(d.Files) == 0 {
-		return fmt.Errorf("drop %d (%s) could not be read, and came from no source: import its file again with importer import", id, d.Drop.Name)
+		return fmt.Errorf("drop %d (%s) could not be read, and where its file lies is not known: put it where importer run finds it, or use importer import", id, d.Drop.Name)
 	}
 	for _, f := range d.Files {
 		// What is gone from its place is new when it lies there.

@@ -358,7 +358,7 @@ func (r *run) work(ctx context.Context, d Drop, in *Incoming) error {
 		return err
 	}
 	if already {
-		return r.alreadyImported(ctx, d)
+		return r.alreadyImported(ctx, d, in.Drop.Name)
 	}
 	return r.bring(ctx, d, in)
 }
@@ -424,12 +424,16 @@ func (e *UnreadableError) Unwrap() error { return e.Err }
 
 // alreadyImported accounts for a drop that was done before: nothing is written
 // again, its rows count as duplicates of themselves.
-func (r *run) alreadyImported(ctx context.Context, d Drop) error {
+func (r *run) alreadyImported(ctx context.Context, d Drop, name string) error {
 	counts := Counts{}
 	if d.Recorded > 0 {
 		counts[StateReason{Duplicate, ReasonAlreadyImported}] = d.Recorded
 	}
-	r.sum(DropSummary{Drop: d, Already: true, Counts: counts})
+	s := DropSummary{Drop: d, Already: true, Counts: counts}
+	if name != d.Name {
+		s.As = name
+	}
+	r.sum(s)
 	r.Watcher.Recorded(d.Recorded)
 	r.Watcher.Settled(OutcomeDuplicate, d.Recorded)
 	return errors.Join(r.DropDone(ctx, d), r.leaveLease(ctx, d, DropDone, ""))

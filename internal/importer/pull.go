@@ -68,7 +68,7 @@ type Source interface {
 // them, and puts them away when all of their rows have an outcome.
 func (im *Importer) Pull(ctx context.Context, feed Feed, src Source) (Summary, error) {
 	return im.carry(ctx, feed, "run", func(ctx context.Context, r *run) error {
-		return pull{run: r, src: src, known: im.Ledger.Taken}.whole(ctx)
+		return pull{run: r, src: src, tried: map[int64]bool{}, known: im.Ledger.Taken}.whole(ctx)
 	})
 }
 
@@ -78,7 +78,7 @@ func (im *Importer) Pull(ctx context.Context, feed Feed, src Source) (Summary, e
 func (im *Importer) Backfill(ctx context.Context, feed Feed, src Source) (Summary, error) {
 	feed.AtMost = 0
 	return im.carry(ctx, feed, "backfill", func(ctx context.Context, r *run) error {
-		return pull{run: r, src: src, known: func(ctx context.Context, feed, place string, files []File) (map[File]time.Time, error) {
+		return pull{run: r, src: src, tried: map[int64]bool{}, known: func(ctx context.Context, feed, place string, files []File) (map[File]time.Time, error) {
 			return im.Ledger.Imported(ctx, feed, place, r.feed.Settings, files)
 		}}.whole(ctx)
 	})
@@ -88,6 +88,7 @@ func (im *Importer) Backfill(ctx context.Context, feed Feed, src Source) (Summar
 type pull struct {
 	*run
 	src   Source
+	tried map[int64]bool                                                                          // which files were to be put away
 	known func(ctx context.Context, feed, place string, files []File) (map[File]time.Time, error) // files that are not taken
 }
 
@@ -205,7 +206,7 @@ func (p pull) take(ctx context.Context, files []File) (faults, err error) {
 			p.Log.Warn("a file is left for the next run", "file", f.Path, "err", err)
 			continue
 		case errors.Is(err, ErrRefused):
-			faults = errors.Join(faults, err)
+			faults = errors.Join(faults, fmt.Errorf("%s %w", f.Path, err))
 			continue
 		case err != nil: // the next file would fare no better
 			return errors.Join(faults, err), nil
@@ -270,9 +271,10 @@ func (p pull) putAway(ctx context.Context, only int64) error {
 		return err
 	}
 	for _, f := range ended {
-		if only != anyFile && f.ID != only {
+		if only != anyFile && f.ID != only || p.tried[f.ID] {
 			continue
 		}
+		p.tried[f.ID] = true
 		away, err := p.src.PutAway(ctx, f)
 		if ctx.Err() != nil {
 			return errors.Join(err, context.Cause(ctx))

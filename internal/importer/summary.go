@@ -59,7 +59,8 @@ type Summary struct {
 // DropSummary is how a drop stands at the end of a run.
 type DropSummary struct {
 	Drop    Drop
-	Already bool // the drop was done before this run, at Drop.Finished
+	Already bool   // the drop was done before this run, at Drop.Finished
+	As      string // the name under which it came again; empty: its own
 	Counts  Counts
 }
 
@@ -155,7 +156,7 @@ type DropInfo struct {
 
 // FileInfo is what the ledger says of a file that was taken from a source.
 type FileInfo struct {
-	ID    int64     `json:"-"`
+	ID    int64     `json:"file"` // its number, which may stand in the names of what is put away
 	Place string    `json:"place"`
 	Path  string    `json:"path"` // at its place
 	Taken time.Time `json:"taken"`

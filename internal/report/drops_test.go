@@ -22,8 +22,8 @@ func TestADropTellsWhereItWasTakenFrom(t *testing.T) {
 		},
 		Counts: importer.Counts{{State: importer.Succeeded, Reason: "added"}: 3, {State: importer.Failed, Reason: "attempts_exhausted"}: 1},
 		Files: []importer.FileInfo{
-			{Place: "sftp://vendor.example.com/out", Path: "monday.zip", Taken: at, Ended: at.Add(time.Minute), Gone: true},
-			{Place: "sftp://vendor.example.com/out", Path: "again.zip", Taken: at.Add(time.Hour)},
+			{ID: 3, Place: "sftp://vendor.example.com/out", Path: "monday.zip", Taken: at, Ended: at.Add(time.Minute), Gone: true},
+			{ID: 4, Place: "sftp://vendor.example.com/out", Path: "again.zip", Taken: at.Add(time.Hour)},
 		},
 	}
 	table := written(t, report.Table, d)
@@ -34,8 +34,8 @@ func TestADropTellsWhereItWasTakenFrom(t *testing.T) {
 
 	require.JSONEq(t, `[{"drop": 7, "feed": "acme", "name": "monday.zip/\u001b[2Jeast.csv", "first_seen": "2026-11-24T06:00:00Z",
 		"taken_from": [
-			{"place": "sftp://vendor.example.com/out", "path": "monday.zip", "taken": "2026-11-24T06:00:00Z", "ended": "2026-11-24T06:01:00Z", "gone": true},
-			{"place": "sftp://vendor.example.com/out", "path": "again.zip", "taken": "2026-11-24T07:00:00Z", "gone": false}],
+			{"file": 3, "place": "sftp://vendor.example.com/out", "path": "monday.zip", "taken": "2026-11-24T06:00:00Z", "ended": "2026-11-24T06:01:00Z", "gone": true},
+			{"file": 4, "place": "sftp://vendor.example.com/out", "path": "again.zip", "taken": "2026-11-24T07:00:00Z", "gone": false}],
 		"bytes": 1234, "sha256": "abcd`+strings.Repeat("0", 60)+`", "state": "done",
 		"rows": 4, "success": 3, "error": 1, "duplicate": 0, "invalid": 0, "review": 0, "pending": 0}]`, written(t, report.JSON, d))
 	require.JSONEq(t, `[]`, written(t, report.JSON))

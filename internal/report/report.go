@@ -90,6 +90,8 @@ type dropObject struct {
 	Columns []columnObject    `json:"columns,omitempty"` // of a run that is looked at afterwards
 	// ImportedBefore is when the whole drop had been imported already.
 	ImportedBefore *time.Time `json:"imported_before,omitempty"`
+	// CameAs is the name under which it came then, if that is another one.
+	CameAs string `json:"came_as,omitempty"`
 }
 
 // columnObject tells what one of a drop's columns was read as.
@@ -141,7 +143,7 @@ func runObject(s importer.Summary) object {
 			do.Outside = withoutTexts(d.Drop.Outside)
 		}
 		if d.Already {
-			do.ImportedBefore = &d.Drop.Finished
+			do.ImportedBefore, do.CameAs = &d.Drop.Finished, d.As
 		}
 		o.Drops = append(o.Drops, do)
 	}
@@ -228,6 +230,8 @@ func Run(w io.Writer, f Format, s importer.Summary) error {
 func dropSentence(d importer.DropSummary) string {
 	name := fmt.Sprintf("Drop %d (%s)", d.Drop.ID, d.Drop.Name)
 	switch pending := d.Counts.Outcome(importer.OutcomePending); {
+	case d.Already && d.As != "":
+		return fmt.Sprintf("%s came again as %s; it was imported before, at %s: nothing was sent", name, d.As, When(d.Drop.Finished))
 	case d.Already:
 		return fmt.Sprintf("%s was imported before, at %s: nothing was sent", name, When(d.Drop.Finished))
 	case d.Drop.State == importer.DropHeld:

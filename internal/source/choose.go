@@ -2,6 +2,7 @@ package source
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -35,7 +36,13 @@ type Verdict struct {
 
 // Check tells what is wrong with a choice, in words that follow its name.
 func (c Choice) Check() error {
-	_, err := c.compile([]time.Time{{}})
+	if _, err := c.compile([]time.Time{{}}); err != nil {
+		return err
+	}
+	dated, err := c.isDated()
+	if err == nil && !dated && strings.Contains(c.Pattern, "{{") {
+		return errors.New(`has a date that is the same on every day: write it as Go does, with 2006 for the year, 01 for the month and 02 for the day, such as {{.Date "20060102"}}`)
+	}
 	return err
 }
 

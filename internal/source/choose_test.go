@@ -218,6 +218,20 @@ func TestAMarkerThatIsOlderThanItsFileIsThatOfAnEarlierOne(t *testing.T) {
 	}
 }
 
+func TestADateThatIsTheSameOnEveryDayIsRefused(t *testing.T) {
+	t.Parallel()
+	for pattern, wrong := range map[string]bool{
+		`{{.Date "YYYYMMDD"}}.csv`: true, `{{.Date "%Y%m%d"}}.csv`: true,
+		`{{.Date "20060102"}}.csv`: false, `/^{{.Date "Jan 2"}}/`: false, "*.csv": false,
+	} {
+		err := source.Choice{Pattern: pattern}.Check()
+		require.Equal(t, wrong, err != nil, pattern)
+		if wrong {
+			require.ErrorContains(t, err, "has a date that is the same on every day")
+		}
+	}
+}
+
 func TestAChoiceThatCannotBeMeantIsRefused(t *testing.T) {
 	t.Parallel()
 	const (

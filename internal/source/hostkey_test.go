@@ -236,6 +236,18 @@ func TestWrongPasswordIsSentOnce(t *testing.T) {
 	require.Len(t, tries, 1)
 }
 
+// A dialogue that ends before a question is asked is a refusal like any other.
+func TestADialogueThatIsRefusedIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	line := &sourcetest.Line{}
+	o := sftpOptions(line.To(t, sourcetest.SSHD(t, "KbdInteractiveAuthentication yes")))
+	o.Key, o.Password = nil, func() string { return "Guess1" }
+	_, err := newSFTP(t, o).List(t.Context())
+	require.ErrorContains(t, err, "refused the login of")
+	require.True(t, isFinal(err))
+	require.EqualValues(t, 1, line.Connections())
+}
+
 // aKey is a new private key, locked if there is a passphrase.
 func aKey(t *testing.T, passphrase string) func() string {
 	t.Helper()

@@ -190,7 +190,9 @@ func (s *SFTP) explainLogin(ctx context.Context, err error) error {
 func isRefused(err error) bool {
 	var refused *loginError
 	// Package ssh has no type for these.
-	return errors.As(err, &refused) || strings.Contains(err.Error(), "unable to authenticate") || strings.Contains(strings.ToLower(err.Error()), "too many authentication")
+	return errors.As(err, &refused) || strings.Contains(err.Error(), "unable to authenticate") ||
+		strings.Contains(err.Error(), "unexpected message type 51") || // a dialogue that is refused before it begins
+		strings.Contains(strings.ToLower(err.Error()), "too many authentication")
 }
 
 // offered names what we can log in with.
