@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -114,11 +117,19 @@ func (sh *shell) trust(ctx context.Context, name, fingerprint string) error {
 		return err
 	}
 	defer place.Close()
+	known, err := place.Known()
+	if err != nil {
+		return err
+	}
 	keys, err := place.HostKeys(ctx)
 	if err != nil {
 		return err
 	}
-	keys, err = sh.confirm(feed.Source.SFTP.Host, keys, fingerprint)
+	if len(known) > 0 && !slices.ContainsFunc(keys, func(k source.HostKey) bool { return isAmong(known, k.Fingerprint) }) {
+		fmt.Fprintf(sh.errOut, "importer: warning: until now this server had another key, %s: it was set up anew, or somebody is listening in between; ask the vendor\n", fingerprintsOf(known))
+	}
+	s := feed.Source.SFTP
+	keys, err = sh.confirm(net.JoinHostPort(s.Host, strconv.Itoa(s.Port)), keys, fingerprint)
 	if err != nil {
 		return err
 	}
@@ -132,8 +143,19 @@ func (sh *shell) trust(ctx context.Context, name, fingerprint string) error {
 	for i, k := range keys {
 		stored[i] = k.Fingerprint
 	}
-	return sh.say(map[string]any{"feed": name, "known_hosts": feed.Source.SFTP.KnownHosts, "fingerprints": stored},
-		"Stored in %s: %s", feed.Source.SFTP.KnownHosts, strings.Join(stored, ", "))
+	return sh.say(map[string]any{"feed": name, "known_hosts": s.KnownHosts, "fingerprints": stored}, "Stored in %s: %s", s.KnownHosts, fingerprintsOf(keys))
+}
+
+func fingerprintsOf(keys []source.HostKey) string {
+	var all []string
+	for _, k := range keys {
+		all = append(all, k.Fingerprint)
+	}
+	return strings.Join(all, ", ")
+}
+
+func isAmong(keys []source.HostKey, fingerprint string) bool {
+	return slices.ContainsFunc(keys, func(k source.HostKey) bool { return k.Fingerprint == fingerprint })
 }
 
 // confirm tells which of a server's keys are to be trusted.

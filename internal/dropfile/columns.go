@@ -201,7 +201,28 @@ func (c *columns) shown() []string {
 	if isContact(c.headers) {
 		return nil
 	}
-	return c.headers
+	names := make([]string, len(c.headers))
+	for at := range names {
+		names[at] = c.nameOf(at)
+	}
+	return names
+}
+
+// nameOf is a column's header for a sentence. Where no header is a usual name the
+// first line may be a person, and is masked.
+func (c *columns) nameOf(at int) string {
+	known := func(name string) bool {
+		for _, names := range usual {
+			if slices.Contains(names, name) {
+				return true
+			}
+		}
+		return false
+	}
+	if c.headless || slices.ContainsFunc(c.plain, known) {
+		return c.headers[at]
+	}
+	return Mask(c.headers[at])
 }
 
 func isContact(headers []string) bool {

@@ -249,6 +249,23 @@ func TestAHeldFileWithoutAHeaderShowsNobodysData(t *testing.T) {
 	}
 }
 
+// Nor does one whose first line may be somebody.
+func TestAHeldFileWhoseHeaderNobodyKnowsIsMasked(t *testing.T) {
+	t.Parallel()
+	const file = "Ada Quill,Main Street 4,Springfield\nBo Marsh,Oak Road 9,Shelbyville\n"
+	for _, columns := range []map[string]string{nil, {"phone_number": "Telefon 9"}} {
+		_, err := dropfile.Open(strings.NewReader(file), dropfile.Options{Columns: columns})
+		var hold *dropfile.HoldError
+		require.ErrorAs(t, err, &hold)
+		require.ErrorContains(t, err, `"Axx Qxxxx"`)
+		for _, word := range []string{"Ada", "Quill", "Main", "Springfield", "Bo", "Marsh"} {
+			require.NotContains(t, err.Error(), word)
+		}
+	}
+	_, err := dropfile.Open(strings.NewReader("Rufname,City\nBo,Shelbyville\n"), dropfile.Options{})
+	require.ErrorContains(t, err, `"Rufname"`, "beside a usual name it is a header")
+}
+
 func TestFilesWithoutContactsAreTold(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, readAll(t, "first,phone\n", dropfile.Options{}))

@@ -159,11 +159,12 @@ func withoutDigits(name string) string {
 
 func (c *columns) holdPhone(candidates []int) error {
 	hold := &HoldError{Field: "phone_number", Headers: c.shown(), Samples: map[string]string{}}
-	for at, h := range c.headers {
-		hold.Samples[h] = c.example(at)
+	for at := range c.headers {
+		hold.Samples[c.nameOf(at)] = c.example(at)
 	}
-	for _, at := range candidates {
+	for _, at := range candidates { // a first line without a number above numbers is a header
 		hold.Candidates = append(hold.Candidates, c.headers[at])
+		hold.Samples[c.headers[at]] = c.example(at)
 	}
 	return hold
 }

@@ -234,6 +234,8 @@ func dropSentence(d importer.DropSummary) string {
 		return fmt.Sprintf("%s came again as %s; it was imported before, at %s: nothing was sent", name, d.As, When(d.Drop.Finished))
 	case d.Already:
 		return fmt.Sprintf("%s was imported before, at %s: nothing was sent", name, When(d.Drop.Finished))
+	case d.Drop.State == importer.DropDone && d.Counts.Rows() == 0 && d.Drop.Recorded > 0: // looked at afterwards
+		return fmt.Sprintf("%s had no rows yet when this run left it; by now it is done", name)
 	case d.Drop.State == importer.DropHeld:
 		return fmt.Sprintf("%s is held, nothing was imported: %s", name, d.Drop.Why)
 	case d.Drop.State == importer.DropFailed && d.Counts.Rows() > 0:
@@ -244,6 +246,8 @@ func dropSentence(d importer.DropSummary) string {
 		return name + " has no rows"
 	case d.Drop.State == importer.DropDone:
 		return name + " is done" + outsideWords(d.Drop.Outside)
+	case pending == 0 && d.Drop.Complete: // looked at afterwards
+		return fmt.Sprintf("%s had an outcome for each row when this run left it; by now some have another chance", name)
 	default:
 		return fmt.Sprintf("%s is unfinished: %s pending, the feed's next start goes on", name, rows(pending))
 	}

@@ -53,6 +53,22 @@ func TestTheTenCommonestReasonsHaveAnExample(t *testing.T) {
 	require.Regexp(t, ` ERROR +bad11 +12 +drop 7, line 5 +••••••••42  O• V• U• `, text)
 }
 
+// Its drops are told as they stand now, its counts as it left them.
+func TestWhatBecameOfADropLaterIsToldAsSuch(t *testing.T) {
+	t.Parallel()
+	for says, d := range map[string]importer.DropSummary{
+		"Drop 1 (a.csv) had no rows yet when this run left it; by now it is done": {Drop: importer.Drop{State: importer.DropDone, Recorded: 2, Complete: true}},
+		"Drop 1 (a.csv) had an outcome for each row when this run left it; by now some have another chance": {
+			Drop: importer.Drop{State: importer.DropImporting, Recorded: 2, Complete: true}, Counts: importer.Counts{{State: importer.Succeeded}: 2},
+		},
+		"Drop 1 (a.csv) has no rows": {Drop: importer.Drop{State: importer.DropDone, Complete: true}},
+	} {
+		d.Drop.ID, d.Drop.Name = 1, "a.csv"
+		_, text := shown(t, report.Shown{Run: importer.RunInfo{ID: 1, Feed: "acme", Drops: []importer.DropSummary{d}}})
+		require.Contains(t, text, says)
+	}
+}
+
 func TestAnExampleTellsNobodysNumberOrName(t *testing.T) {
 	t.Parallel()
 	d := importer.Drop{ID: 1, Fields: []string{"full_name", "", "phone_number", "last_name"}}

@@ -202,6 +202,19 @@ func (s *SFTP) otherHostKey(ctx context.Context) error {
 	return &HostKeyError{Host: s.address, Seen: keys[0], Changed: true, Feed: s.o.Feed}
 }
 
+// Known lists the server's keys in the known_hosts file.
+func (s *SFTP) Known() ([]HostKey, error) {
+	db, err := s.known()
+	if err != nil || db == nil {
+		return nil, err
+	}
+	var keys []HostKey
+	for _, k := range db.HostKeys(s.address) {
+		keys = append(keys, newHostKey(k.PublicKey))
+	}
+	return keys, nil
+}
+
 // Trust stores host keys in the known_hosts file, in place of those of the same
 // kinds that were known before.
 func (s *SFTP) Trust(keys ...HostKey) error {
