@@ -380,7 +380,7 @@ func (r *run) bring(ctx context.Context, d Drop, in *Incoming) error {
 		to, why, err = DropHeld, hold.Why, nil
 	case errors.As(err, &unreadable): // what was recorded of it has its outcome
 		to, why = DropFailed, unreadable.Error()
-	case isMissing(err) && d.State == DropFailed: // its copy was needed no more
+	case isMissing(err) && d.Why != "": // it has failed before, and its copy was needed no more
 		to, why, err = DropFailed, d.Why, &UnreadableError{errors.New(d.Why)}
 	case err != nil:
 		to = DropImporting

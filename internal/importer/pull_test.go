@@ -308,6 +308,29 @@ func TestAFileThatIsDamagedFarBehindItsBeginningEndsAsFailed(t *testing.T) {
 	})
 }
 
+func TestARetryOfADropThatHasFailedEndsAsFailedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, first(refuses))
+		f := newFolder("a.csv")
+		f.damaged = map[string]int{"a.csv": 1500}
+		f.rows["a.csv"] = 2500
+		s, err := b.pull(t, f)
+		require.ErrorContains(t, err, "line too long")
+		d := s.Drops[0].Drop
+		require.Equal(t, 990, s.Outcomes()[importer.OutcomeError])
+
+		b.losesCopies("a.csv")
+		s, err = b.importer.Retry(t.Context(), b.feed, []int64{d.ID}, importer.Retried{States: []importer.State{importer.Rejected}}, false)
+		require.ErrorContains(t, err, "line too long")
+		require.Equal(t, 1000, s.Outcomes()[importer.OutcomeSuccess])
+		require.Equal(t, importer.DropFailed, s.Drops[0].Drop.State)
+		s, err = b.pull(t, f)
+		require.NoError(t, err)
+		require.Empty(t, s.Drops)
+		b.requireOnce(t, 1000)
+	})
+}
+
 // The files of an archive may be the same.
 func TestTwoUnreadableDropsOfOneContentEndAsFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
