@@ -112,9 +112,20 @@ func (c Choice) tooYoung(f File, now time.Time) string {
 	case c.MinAge <= 0 || f.Modified.IsZero() || age >= c.MinAge || age < -farAhead:
 		return ""
 	case age < 0:
-		return fmt.Sprintf("its place says that it was written to at %s, which is still to come: correct the clock there, or wait until %s after that", f.Modified.Local().Format(time.DateTime), c.MinAge)
+		return fmt.Sprintf("its place says that it was written to at %s, which is still to come: correct the clock there, or wait until %s after that", f.Modified.Local().Format(time.DateTime), short(c.MinAge))
 	}
-	return fmt.Sprintf("it was written to less than %s ago", c.MinAge)
+	return fmt.Sprintf("it was written to less than %s ago", short(c.MinAge))
+}
+
+// short writes 1m, not 1m0s.
+func short(d time.Duration) string {
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }
 
 // markers finds the markers that lie beside files, by the files' paths. One that

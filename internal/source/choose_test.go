@@ -151,10 +151,10 @@ func TestAFileThatWasJustWrittenToIsLeft(t *testing.T) {
 	for ago, why := range map[time.Duration]string{
 		time.Minute:                     "",
 		time.Hour:                       "",
-		time.Minute - time.Nanosecond:   "it was written to less than 1m0s ago",
-		0:                               "it was written to less than 1m0s ago",
-		-time.Second:                    "its place says that it was written to at " + sixAM.Add(time.Second).Local().Format(time.DateTime) + ", which is still to come: correct the clock there, or wait until 1m0s after that",
-		-24 * time.Hour:                 "its place says that it was written to at " + sixAM.AddDate(0, 0, 1).Local().Format(time.DateTime) + ", which is still to come: correct the clock there, or wait until 1m0s after that",
+		time.Minute - time.Nanosecond:   "it was written to less than 1m ago",
+		0:                               "it was written to less than 1m ago",
+		-time.Second:                    "its place says that it was written to at " + sixAM.Add(time.Second).Local().Format(time.DateTime) + ", which is still to come: correct the clock there, or wait until 1m after that",
+		-24 * time.Hour:                 "its place says that it was written to at " + sixAM.AddDate(0, 0, 1).Local().Format(time.DateTime) + ", which is still to come: correct the clock there, or wait until 1m after that",
 		-24*time.Hour - time.Nanosecond: "", // nobody waits for years
 		-100 * 365 * 24 * time.Hour:     "",
 	} {
