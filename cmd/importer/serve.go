@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
 
+	"github.com/lmittmann/tint"
 	"github.com/spf13/cobra"
 
 	"importer/internal/config"
@@ -43,6 +45,7 @@ func (sh *shell) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.log = sh.daemonLogger()
 	d, err := daemon.New(daemon.Options{
 		Ledger: a.ledger, Feeds: feeds, AtOnce: 4, Lease: a.cfg.Ledger.Lease.Std(), Log: a.log, Now: time.Now,
 		Ended: func(feed string, s importer.Summary, err error) { a.sayEnded(feed, s, err) },
@@ -80,7 +83,7 @@ func (a *app) daemonFeeds() ([]daemon.Feed, error) {
 // serveRun pulls a feed as a run that was begun for a slot.
 func (a *app) serveRun(ctx context.Context, name string, begun importer.Begun) (s importer.Summary, err error) {
 	err = a.withSource(ctx, name, func(feed config.Feed, src *source.Feed) error {
-		im, f, client, err := a.importerFor(name, feed, quiet{})
+		im, f, client, err := a.importerFor(name, feed, unwatched{})
 		if err != nil {
 			return err
 		}
@@ -92,12 +95,12 @@ func (a *app) serveRun(ctx context.Context, name string, begun importer.Begun) (
 	return s, err
 }
 
-// quiet watches nothing: a daemon tells of a run when it has ended.
-type quiet struct{}
+// unwatched watches nothing: a daemon tells of a run when it has ended.
+type unwatched struct{}
 
-func (quiet) Recorded(int)                  {}
-func (quiet) Settled(importer.Outcome, int) {}
-func (quiet) Waiting(string)                {}
+func (unwatched) Recorded(int)                  {}
+func (unwatched) Settled(importer.Outcome, int) {}
+func (unwatched) Waiting(string)                {}
 
 // sayEnded logs one line for a run and one for each of its drops.
 func (a *app) sayEnded(feed string, s importer.Summary, err error) {
@@ -110,4 +113,12 @@ func (a *app) sayEnded(feed string, s importer.Summary, err error) {
 	}
 	c := s.Counts()
 	level("a run has ended", "feed", feed, "run", s.Run, "files", s.Files, "rows", c.Rows(), "pending", s.Pending(), "calls", s.Calls, "seconds", s.Seconds, "err", err)
+}
+
+// daemonLogger writes what a daemon did, a line for each run and each drop.
+func (sh *shell) daemonLogger() *slog.Logger {
+	if isTerminal(sh.errOut) {
+		return slog.New(tint.NewTextHandler(sh.errOut, &tint.Options{TimeFormat: time.DateTime}))
+	}
+	return slog.New(slog.NewJSONHandler(sh.errOut, nil))
 }

@@ -8,6 +8,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -81,8 +82,20 @@ type SlotArgs struct {
 // Kind names the job for River.
 func (SlotArgs) Kind() string { return "slot" }
 
-// Migrate makes River's tables.
-func Migrate(ctx context.Context, l *ledger.Ledger) error {
+// Migrate makes River's tables. Many replicas may do so at once.
+func Migrate(ctx context.Context, l *ledger.Ledger) (err error) {
+	conn, err := l.River().Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("migrating the job engine: %w", err)
+	}
+	defer conn.Release()
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock(hashtext('importer.river'))`); err != nil {
+		return fmt.Errorf("migrating the job engine: %w", err)
+	}
+	defer func() {
+		_, unlock := conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(hashtext('importer.river'))`)
+		err = errors.Join(err, unlock)
+	}()
 	m, err := rivermigrate.New(riverpgxv5.New(l.River()), nil)
 	if err != nil {
 		return fmt.Errorf("migrating the job engine: %w", err)

@@ -42,25 +42,23 @@ func (d *Daemon) judge(ctx context.Context) (next time.Time, err error) {
 	}
 	now := d.Now()
 	for name, f := range d.feeds {
-		at := f.Schedule.Next(states[name].Last)
-		switch {
-		case at.IsZero():
-		case at.After(now):
-			if next.IsZero() || at.Before(next) {
-				next = at
-			}
-		default:
-			if err := d.judgeFeed(ctx, f, now); err != nil {
+		last := states[name].Last
+		if at := f.Schedule.Next(last); !at.IsZero() && !at.After(now) {
+			if last, err = d.judgeFeed(ctx, f, now); err != nil {
 				return next, err
 			}
+		}
+		if at := f.Schedule.Next(last); !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
 		}
 	}
 	return next, nil
 }
 
-func (d *Daemon) judgeFeed(ctx context.Context, f Feed, now time.Time) error {
+// judgeFeed judges a feed's due slots, and returns the last that was judged.
+func (d *Daemon) judgeFeed(ctx context.Context, f Feed, now time.Time) (last time.Time, err error) {
 	var decision schedule.Decision
-	err := d.Ledger.JudgeSlots(ctx, f.Name, func(s ledger.SlotState) ([]ledger.JudgedSlot, time.Time) {
+	err = d.Ledger.JudgeSlots(ctx, f.Name, func(s ledger.SlotState) ([]ledger.JudgedSlot, time.Time) {
 		rules := f.Rules
 		rules.Paused = rules.Paused || s.Paused
 		decision = f.Schedule.Plan(schedule.State{Last: s.Last, Running: s.Running, Queued: s.Queued}, now, rules)
@@ -70,12 +68,12 @@ func (d *Daemon) judgeFeed(ctx context.Context, f Feed, now time.Time) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return last, err
 	}
 	for _, s := range decision.Slots {
 		d.Log.Info("a slot of the schedule", "feed", f.Name, "slot", s.At, "verdict", s.Verdict)
 	}
-	return nil
+	return decision.Last, nil
 }
 
 func judged(d schedule.Decision) []ledger.JudgedSlot {
