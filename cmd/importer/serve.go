@@ -74,7 +74,9 @@ func (a *app) daemonFeeds() ([]daemon.Feed, error) {
 		}
 		feeds = append(feeds, daemon.Feed{
 			Name: name, Schedule: s, Rules: schedule.Rules{CatchUp: 12 * time.Hour},
-			Run: func(ctx context.Context, begun importer.Begun) (importer.Summary, error) { return a.serveRun(ctx, name, begun) },
+			Run: func(ctx context.Context, begun importer.Begun) (importer.Summary, error) {
+				return a.serveRun(ctx, name, begun)
+			},
 		})
 	}
 	return feeds, nil

@@ -120,8 +120,8 @@ type Importer struct {
 	DialerKey string
 	Keys      Keyring
 	Limits    Limits
-	NoWait    bool // leave rows whose answers were lost to a later reconcile
-	Again     bool // drops that were held are imported, since a person has looked at them
+	NoWait    bool  // leave rows whose answers were lost to a later reconcile
+	Again     bool  // drops that were held are imported, since a person has looked at them
 	Begun     Begun // the run that is carried; zero: a new one begins
 	Watcher   Watcher
 	Log       *slog.Logger
