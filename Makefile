@@ -10,7 +10,9 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 PACKAGES := ./...
 # The others start no goroutines and share nothing; those of cmd/importer run
 # whole imports, and so all of them.
-RACING := ./cmd/... ./internal/importer ./internal/importer/proof/storm ./internal/ledger/... ./internal/localpg ./internal/nonagent/... ./internal/report ./internal/source
+RACING := ./cmd/... ./internal/importer ./internal/ledger/... ./internal/localpg ./internal/nonagent/... ./internal/report ./internal/source
+# These scripts read one file after the other, and do nothing at once.
+READING := ^TestScripts$$/^(containers|inspect|mapping|outside)$$
 
 .PHONY: help
 help: ## list the targets
@@ -53,7 +55,7 @@ vuln: $(GOVULNCHECK)
 .PHONY: race
 race: ## the tests of what does several things at once, under the race detector
 	@tools/setup race
-	CGO_ENABLED=1 $(GO) test -race $(RACING)
+	CGO_ENABLED=1 $(GO) test -race -skip '$(READING)' $(RACING)
 
 .PHONY: crash
 crash: setup ## kill real imports at random moments: 200 times, or CRASH_KILLS=2000, or CRASH_FOR=20m

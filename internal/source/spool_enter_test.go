@@ -96,9 +96,10 @@ func TestWhoEntersWaitsForWhoClears(t *testing.T) {
 	all, asks := litter(t, s)
 	var second sync.WaitGroup
 	var left []string
+	came := false
 	enter(t, s, func(sha [32]byte) (bool, error) {
-		if left == nil {
-			left = []string{}
+		if !came {
+			came = true
 			began := make(chan struct{})
 			second.Go(func() {
 				close(began)
