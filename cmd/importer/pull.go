@@ -27,9 +27,9 @@ func runCommand(sh *shell) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run FEED",
 		Short: "Pull and import a feed now",
-		Long: `Takes the feed's new files from its source, one after the other, imports them
-as importer import does, and puts each away when all its rows have an outcome.
-Then it goes on with whatever earlier runs of the feed left unfinished. What is
+		Long: `Goes on with whatever earlier runs of the feed left unfinished. Then it takes the
+feed's new files from its source, one after the other, imports them as importer
+import does, and puts each away when all its rows have an outcome. What is
 taken, and what is left and why, importer source check FEED tells beforehand.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
@@ -48,7 +48,10 @@ func (a *app) pull(ctx context.Context, name string, noWait bool) error {
 				fmt.Fprintf(a.out, "There are no files to be taken at %s\n", src.Place())
 			}
 			a.sayLeft(src.Left)
-			return s, errors.Join(err, a.sayHeld(ctx, name))
+			if err == nil {
+				err = a.sayHeld(ctx, name)
+			}
+			return s, err
 		})
 	})
 }

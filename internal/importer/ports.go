@@ -46,8 +46,8 @@ type Drops interface {
 	// has none any more, even if nobody else has.
 	RenewDrop(ctx context.Context, id, holder int64, ttl time.Duration) error
 	// CloseDrop ends the holder's lease. To done only when the file is
-	// complete and every row has an outcome, otherwise the drop stays
-	// importing; the state that it got is returned.
+	// complete and every row has an outcome, to failed only when every row has,
+	// otherwise the drop stays importing; the state that it got is returned.
 	CloseDrop(ctx context.Context, id, holder int64, to DropState, why string) (DropState, error)
 	// ForgetRows removes a drop's rows and claims so that it is recorded anew
 	// under other settings. It does nothing and returns false when a row has
@@ -132,8 +132,8 @@ type Retries interface {
 	// again, as when they were recorded, and become pending, or duplicate when
 	// another row holds the claim by now; rows in review become unknown. Each
 	// may be tried as often as a new row, and remembers whether an answer was
-	// ever lost. A done drop with such rows is importing again. Returns the
-	// last of the records, 0 when there were none, and ErrLeaseLost when
+	// ever lost. A done or failed drop with such rows is importing again. Returns
+	// the last of the records, 0 when there were none, and ErrLeaseLost when
 	// holder does not hold the drop.
 	Retry(ctx context.Context, d Drop, holder int64, which Retried, after, limit int, window time.Duration) (int, error)
 }

@@ -218,7 +218,6 @@ func (f *Feed) take(ctx context.Context, file File, name string, tmp *os.File) (
 		}
 		return f.At.Fetch(ctx, file, tmp)
 	})
-	var place *Error
 	switch {
 	case errors.Is(err, ErrChanged), errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: %w", importer.ErrNotYet, err)
@@ -229,10 +228,8 @@ func (f *Feed) take(ctx context.Context, file File, name string, tmp *os.File) (
 			err = full
 		}
 		return nil, fmt.Errorf("%w: %w", importer.ErrRefused, err)
-	case errors.As(err, &place) && place.ofOneFile():
-		return nil, fmt.Errorf("%w: %w", importer.ErrRefused, err)
 	case err != nil:
-		return nil, err
+		return nil, ofFile(err)
 	}
 	crashpoint.Reach(crashpoint.FileFetched)
 	info, err := tmp.Stat()

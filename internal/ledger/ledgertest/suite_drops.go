@@ -12,6 +12,18 @@ import (
 )
 
 var dropPromises = []promise{
+	{"a drop that cannot be read on has failed when the rows before have outcomes", func(t *testing.T, l importer.Ledger) {
+		w := begin(t, l, "acme", "a")
+		w.batch(0, newRows(1, "ann"), false, 0)
+		require.Equal(t, importer.DropImporting, w.close(importer.DropFailed))
+		w.lease(hour)
+		items := w.open()
+		require.Len(t, items, 1)
+		w.arm(0, 1)
+		_, err := l.Settle(t.Context(), w.d, w.run, w.holder, 1, []importer.Settlement{{Record: 1, Attempt: 1, From: importer.Armed, To: importer.Succeeded, Reason: importer.ReasonAdded, LeadID: 7}})
+		require.NoError(t, err)
+		require.Equal(t, importer.DropFailed, w.close(importer.DropFailed))
+	}},
 	{"a lease is renewed by who has it, and not taken again by renewing", func(t *testing.T, l importer.Ledger) {
 		a := begin(t, l, "acme", "a")
 		require.NoError(t, l.RenewDrop(t.Context(), a.d.ID, a.holder, hour))
