@@ -17,20 +17,17 @@ import (
 	"importer/internal/schedule"
 )
 
-// A property is held on 50,000 drawn schedules, or on so many as this variable
-// says.
-const checksVariable = "IMPORTER_SCHEDULE_CHECKS"
-
-func setChecks(t *testing.T) {
+// setChecks says on how many drawn schedules a property is held; a longer form
+// is had by IMPORTER_SCHEDULE_TIMES=20.
+func setChecks(t *testing.T, checks int) {
 	t.Helper()
-	checks := "50000"
-	if more := os.Getenv(checksVariable); more != "" {
-		_, err := strconv.ParseUint(more, 10, 31)
-		require.NoError(t, err, checksVariable)
-		checks = more
+	if text := os.Getenv("IMPORTER_SCHEDULE_TIMES"); text != "" {
+		times, err := strconv.Atoi(text)
+		require.NoError(t, err, "IMPORTER_SCHEDULE_TIMES")
+		checks *= times
 	}
 	before := flag.Lookup("rapid.checks").Value.String()
-	require.NoError(t, flag.Set("rapid.checks", checks))
+	require.NoError(t, flag.Set("rapid.checks", strconv.Itoa(checks)))
 	t.Cleanup(func() { require.NoError(t, flag.Set("rapid.checks", before)) })
 }
 
@@ -54,10 +51,10 @@ func (r reading) calendar() time.Time {
 	return time.Date(r.year, time.Month(r.month), r.day, r.hour, r.minute, 0, 0, time.UTC)
 }
 
-// walk looks at a zone's clocks once a minute, for two days before the middle
-// and two behind it.
+// walk looks at a zone's clocks once a minute, for half a day before the middle
+// and half a day behind it.
 func walk(middle time.Time) []minute {
-	from, until := middle.Add(-48*time.Hour), middle.Add(48*time.Hour)
+	from, until := middle.Add(-13*time.Hour), middle.Add(13*time.Hour)
 	seen := map[reading]bool{}
 	var minutes []minute
 	last := read(from.Add(-24*time.Hour - time.Minute)).calendar()
@@ -168,7 +165,7 @@ func drawLine(t *rapid.T) line {
 	sparse := []string{"*", "*", "*", "*", "*", "n", "n-n", "n,n", "*/n"}
 	var l line
 	var f [5]string
-	f[0], l.minutes = drawField(t, 0, 59, 59, "n", "n", "n,n", "n-n", "n-n/n", "n/n", "*/n", "*")
+	f[0], l.minutes = drawField(t, 0, 59, 59, append(forms, "n", "n,n", "n", "n,n", "n-n/n", "n")...)
 	// Most clock changes are in the small hours.
 	f[1], l.hours = drawField(t, 0, 23, rapid.SampledFrom([]int{3, 23}).Draw(t, "hours"), forms...)
 	f[2], l.days = drawField(t, 1, 31, 31, sparse...)
@@ -206,18 +203,21 @@ func walks(t *testing.T) map[string][]minute {
 			}
 		}
 	}
-	kolkata := load(t, "Asia/Kolkata")
-	for _, day := range []time.Time{
-		time.Date(2024, time.February, 28, 12, 0, 0, 0, kolkata), time.Date(2026, time.March, 8, 2, 0, 0, 0, kolkata),
-		time.Date(2027, time.January, 1, 0, 0, 0, 0, kolkata),
+	for _, day := range []struct{ zone, day string }{
+		{"Asia/Kolkata", "2024-02-28"},
+		{"Asia/Kolkata", "2026-03-08"},
+		{"Asia/Kolkata", "2027-01-01"},
+		{"America/New_York", "2028-12-31"},
+		{"Europe/London", "2032-12-31"},
+		{"Australia/Lord_Howe", "2040-12-31"},
 	} {
-		all["Asia/Kolkata "+day.Format(time.DateOnly)] = walk(day)
+		all[day.zone+" "+day.day] = walk(at(t, day.zone, day.day))
 	}
 	return all
 }
 
 func TestSlotsAreThoseOfAClockThatIsLookedAtEveryMinute(t *testing.T) {
-	setChecks(t)
+	setChecks(t, 50_000)
 	all := walks(t)
 	names := slices.Sorted(maps.Keys(all))
 	require.Greater(t, len(names), 45)
@@ -230,7 +230,7 @@ func TestSlotsAreThoseOfAClockThatIsLookedAtEveryMinute(t *testing.T) {
 
 		marks := make([]bool, len(minutes))
 		var texts []string
-		for range rapid.IntRange(1, 2).Draw(t, "lines") {
+		for range rapid.SampledFrom([]int{1, 1, 2}).Draw(t, "lines") {
 			l := drawLine(t)
 			if l.every == 0 && schedule.Check(l.text) != nil {
 				// Such as 31 February, which is in no walk either.
@@ -273,5 +273,101 @@ func TestSlotsAreThoseOfAClockThatIsLookedAtEveryMinute(t *testing.T) {
 			require.True(t, next.IsZero() || next.After(until), next)
 		}
 		require.Equal(t, want[later:min(later+3, len(want))], append(want[:0:0], s.Between(after, until, 3)...))
+	})
+}
+
+// planned is what a planner has seen.
+type planned struct {
+	state schedule.State
+	seen  map[time.Time]bool
+}
+
+// check holds one decision against all slots that have come since the last one.
+func (p *planned) check(t *rapid.T, s schedule.Schedule, now time.Time, rules schedule.Rules) {
+	d := s.Plan(p.state, now, rules)
+	all := s.Between(p.state.Last, now, 100_000)
+	require.Equal(t, max(0, p.state.Last.Sub(now)), d.Ahead)
+	listed := all[max(0, len(all)-schedule.Most):]
+	require.Len(t, d.Slots, len(listed))
+	if earlier := all[:len(all)-len(listed)]; len(earlier) == 0 {
+		require.Nil(t, d.Earlier)
+	} else {
+		require.Equal(t, earlier[0], d.Earlier.First)
+		require.Equal(t, earlier[len(earlier)-1], d.Earlier.Last)
+	}
+	runs := 0
+	for i, slot := range d.Slots {
+		require.Equal(t, listed[i], slot.At)
+		require.False(t, p.seen[slot.At])
+		p.seen[slot.At] = true
+		local := slot.At.In(now.Location())
+		held := slices.Contains(rules.Holidays, schedule.DateOf(local))
+		dark := local.Hour() >= 22 || local.Hour() < 6
+		late := now.Sub(slot.At) > rules.CatchUp
+		later := slices.ContainsFunc(listed[i+1:], func(at time.Time) bool {
+			at = at.In(now.Location())
+			return at.Hour() < 22 && at.Hour() >= 6 && !slices.Contains(rules.Holidays, schedule.DateOf(at))
+		})
+		now := now.In(now.Location())
+		switch {
+		case rules.Paused:
+			require.Equal(t, schedule.Paused, slot.Verdict)
+		case held:
+			require.Equal(t, schedule.Holiday, slot.Verdict)
+		case dark:
+			require.Equal(t, schedule.Blackout, slot.Verdict)
+		case late || later:
+			require.Equal(t, schedule.Missed, slot.Verdict)
+		case slices.Contains(rules.Holidays, schedule.DateOf(now)):
+			require.Equal(t, schedule.Holiday, slot.Verdict)
+		case now.Hour() >= 22 || now.Hour() < 6:
+			require.Equal(t, schedule.Blackout, slot.Verdict)
+		case !p.state.Running:
+			require.Equal(t, schedule.Run, slot.Verdict)
+			runs++
+		case rules.Queue:
+			require.Equal(t, schedule.Queue, slot.Verdict)
+			runs++
+		default:
+			require.Equal(t, schedule.Overlap, slot.Verdict)
+		}
+	}
+	require.LessOrEqual(t, runs, 1)
+	if len(all) > 0 {
+		require.Equal(t, all[len(all)-1], d.Last)
+	} else {
+		require.Equal(t, p.state.Last, d.Last)
+	}
+	p.state.Last = d.Last
+}
+
+func TestEverySlotIsJudgedOnceByTheRules(t *testing.T) {
+	setChecks(t, 5000)
+	zone := load(t, newYork)
+	rapid.Check(t, func(t *rapid.T) {
+		var texts []string
+		for range rapid.IntRange(1, 2).Draw(t, "lines") {
+			if l := drawLine(t); schedule.Check(l.text) == nil {
+				texts = append(texts, l.text)
+			}
+		}
+		s, err := schedule.Parse(texts, zone)
+		require.NoError(t, err)
+		now := time.Date(2026, time.March, 6, 12, 0, 0, 0, zone)
+		p := planned{schedule.State{Last: now.UTC()}, map[time.Time]bool{}}
+		rules := schedule.Rules{
+			CatchUp:   time.Duration(rapid.IntRange(1, 24).Draw(t, "catch up")) * time.Hour,
+			Blackouts: []schedule.Window{{From: 22 * 60, To: 6 * 60}},
+			Holidays:  []schedule.Date{{Year: 2026, Month: time.March, Day: 8}, {Year: 2026, Month: time.March, Day: 11}},
+			Queue:     rapid.Bool().Draw(t, "queue"),
+		}
+		for range rapid.IntRange(1, 8).Draw(t, "plans") {
+			// Mostly a minute goes by, now and then the clock jumps.
+			seconds := rapid.SampledFrom([]int{60, 60, 60, 3600, -3600, 100_000, -100_000}).Draw(t, "jump")
+			now = now.Add(time.Duration(rapid.IntRange(min(0, seconds), max(0, seconds)).Draw(t, "seconds")) * time.Second)
+			rules.Paused = rapid.IntRange(0, 4).Draw(t, "paused") == 0
+			p.state.Running = rapid.Bool().Draw(t, "running")
+			p.check(t, s, now, rules)
+		}
 	})
 }

@@ -3,7 +3,8 @@ package schedule
 import "time"
 
 // period is a stretch of time in which a zone's clocks are not changed, from
-// start until just before end; the zero time where there is no bound.
+// start until just before end; the zero time where there is no bound. The next
+// one's offset may be the same.
 type period struct {
 	zone       *time.Location
 	start, end time.Time
@@ -14,6 +15,11 @@ func periodAt(zone *time.Location, t time.Time) period {
 	t = t.In(zone)
 	start, end := t.ZoneBounds()
 	_, seconds := t.Zone()
+	if !end.IsZero() && !end.After(t) {
+		// Where package time reckons by rules, it has a year end after 365 days,
+		// and so finds the last day of a leap year behind the end of its period.
+		end = t.Truncate(24 * time.Hour).Add(24 * time.Hour)
+	}
 	return period{zone, start, end, time.Duration(seconds) * time.Second}
 }
 
