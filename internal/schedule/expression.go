@@ -33,7 +33,6 @@ func parse(text string) (expression, error) {
 	if !ok {
 		return parseEvery(text)
 	}
-	spec.Location = time.UTC
 	w := walls{spec}
 	switch {
 	case w.next(time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)).IsZero():

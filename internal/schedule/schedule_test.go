@@ -52,6 +52,7 @@ func TestAFixedHourComesOnceWhateverTheClocksDo(t *testing.T) {
 		{"America/Sao_Paulo", "2018-11-03", "2018-11-06", "@daily", []string{"03 00:00 -0300", "04 01:00 -0200", "05 00:00 -0200"}},
 		{"America/Sao_Paulo", "2018-11-03", "2018-11-06", "30 0 4 11 *", []string{"04 01:00 -0200"}},
 		{"America/Sao_Paulo", "2018-02-16", "2018-02-19", "30 23 * * *", []string{"16 23:30 -0200", "17 23:30 -0200", "18 23:30 -0300"}},
+		{"America/Havana", "2026-11-01", "2026-11-02", "@daily", []string{"01 00:00 -0400"}}, // midnight comes twice
 		// Several slots in a gap are one run; a list or a range of hours is fixed too.
 		{"America/New_York", "2026-03-08", "2026-03-09", "*/15 2,3 * * *", []string{"08 03:00 -0400", "08 03:15 -0400", "08 03:30 -0400", "08 03:45 -0400"}},
 		{"America/New_York", "2026-11-01", "2026-11-02", "0 0-3 * * *", []string{"01 00:00 -0400", "01 01:00 -0400", "01 02:00 -0500", "01 03:00 -0500"}},
@@ -102,6 +103,7 @@ func TestWhatTwoExpressionsNameIsOneSlot(t *testing.T) {
 func TestASlotMayBeMoreThanFiveYearsAway(t *testing.T) {
 	s := parse(t, "Europe/London", "0 6 29 2 *")
 	require.Equal(t, "2104-02-29T06:00:00Z", s.Next(at(t, "Europe/London", "2096-03-01")).Format(time.RFC3339))
+	require.Equal(t, "2104-02-29T06:00:00Z", s.Next(at(t, "Europe/London", "2098-03-01")).Format(time.RFC3339))
 	s = parse(t, "Europe/London", "0 * 29 2 *")
 	require.Equal(t, "2104-02-29T00:00:00Z", s.Next(at(t, "Europe/London", "2096-03-01")).Format(time.RFC3339))
 }
