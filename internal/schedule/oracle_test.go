@@ -51,10 +51,10 @@ func (r reading) calendar() time.Time {
 	return time.Date(r.year, time.Month(r.month), r.day, r.hour, r.minute, 0, 0, time.UTC)
 }
 
-// walk looks at a zone's clocks once a minute, for half a day before the middle
-// and half a day behind it.
+// walk looks at a zone's clocks once a minute, for ten hours before the
+// middle and ten behind it.
 func walk(middle time.Time) []minute {
-	from, until := middle.Add(-13*time.Hour), middle.Add(13*time.Hour)
+	from, until := middle.Add(-10*time.Hour), middle.Add(10*time.Hour)
 	seen := map[reading]bool{}
 	var minutes []minute
 	last := read(from.Add(-24*time.Hour - time.Minute)).calendar()
