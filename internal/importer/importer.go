@@ -110,6 +110,9 @@ type Watcher interface {
 	Waiting(why string)          // nothing moves now, and why; empty: it goes on
 }
 
+// Begun is a run that was begun elsewhere, or by somebody who has died.
+type Begun struct{ Run, Holder int64 }
+
 // Importer carries feeds' drops to one dialer.
 type Importer struct {
 	Ledger Ledger
@@ -118,8 +121,9 @@ type Importer struct {
 	DialerKey string
 	Keys      Keyring
 	Limits    Limits
-	NoWait    bool // leave rows whose answers were lost to a later reconcile
-	Again     bool // drops that were held are imported, since a person has looked at them
+	NoWait    bool  // leave rows whose answers were lost to a later reconcile
+	Again     bool  // drops that were held are imported, since a person has looked at them
+	Begun     Begun // the run that is carried; zero: a new one begins
 	Watcher   Watcher
 	Log       *slog.Logger
 	// Clock runs on while the machine is suspended. Only differences count.
@@ -190,12 +194,15 @@ type run struct {
 func (im *Importer) carry(ctx context.Context, feed Feed, kind string, work func(context.Context, *run) error) (Summary, error) {
 	started := time.Now()
 	r := &run{Importer: im, feed: feed, missing: map[int64]error{}}
-	err := im.patiently(ctx, func(ctx context.Context) (err error) {
-		r.id, r.holder, err = im.Ledger.StartRun(ctx, feed.Name, kind)
-		return err
-	})
-	if err != nil {
-		return Summary{Feed: feed.Name}, err
+	r.id, r.holder = im.Begun.Run, im.Begun.Holder
+	if r.id == 0 {
+		err := im.patiently(ctx, func(ctx context.Context) (err error) {
+			r.id, r.holder, err = im.Ledger.StartRun(ctx, feed.Name, kind)
+			return err
+		})
+		if err != nil {
+			return Summary{Feed: feed.Name}, err
+		}
 	}
 	r.summary = Summary{Run: r.id, Feed: feed.Name}
 	r.line = newLine(im, r.holder)
@@ -211,7 +218,7 @@ func (im *Importer) carry(ctx context.Context, feed Feed, kind string, work func
 	r.summary.Calls = r.line.made()
 	r.summary.Alarms = r.line.alarms()
 	r.summary.Seconds = time.Since(started).Seconds()
-	err = im.briefly(ctx, func(ctx context.Context) error {
+	err := im.briefly(ctx, func(ctx context.Context) error {
 		return im.Ledger.FinishRun(ctx, r.id, r.summary, cause)
 	})
 	return r.summary, join(cause, err)
