@@ -30,6 +30,7 @@ import (
 	"importer/internal/ledger"
 	"importer/internal/localpg"
 	"importer/internal/nonagent"
+	"importer/internal/schedule"
 	"importer/internal/source"
 )
 
@@ -52,6 +53,10 @@ func (sh *shell) load() (*app, error) {
 		Pattern: func(pattern, marker string) error {
 			return source.Choice{Pattern: pattern, Marker: marker}.Check()
 		},
+		Schedule:   schedule.Check,
+		Clock:      func(text string) error { _, err := schedule.ParseClock(text); return err },
+		Window:     func(text string) error { _, err := schedule.ParseWindow(text); return err },
+		Date:       func(text string) error { _, err := schedule.ParseDate(text); return err },
 		PrivateKey: source.CheckPrivateKey,
 	})
 	if err != nil {

@@ -40,10 +40,14 @@ func (c *checker) config() {
 	}
 	c.resolve(&c.cfg.StateDir, "state_dir")
 	c.ledger(&c.cfg.Ledger)
+	c.serve("serve", c.cfg.Serve)
 	for _, name := range slices.Sorted(maps.Keys(c.cfg.Dialers)) {
 		dialer := c.cfg.Dialers[name]
 		c.dialer("dialers."+name, name, &dialer)
 		c.cfg.Dialers[name] = dialer
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.cfg.Notify)) {
+		c.target("notify."+name, name, c.cfg.Notify[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.cfg.Feeds)) {
 		feed := c.cfg.Feeds[name]
@@ -203,8 +207,7 @@ func (c *checker) oneOf(path, value string, allowed ...string) {
 	}
 }
 
-// onLoopback tells whether a dialer is on this machine.
-func (c *checker) onLoopback(name string) bool {
-	u, err := url.Parse(c.cfg.Dialers[name].URL)
+func isLoopbackURL(text string) bool {
+	u, err := url.Parse(text)
 	return err == nil && loopback(u.Hostname())
 }

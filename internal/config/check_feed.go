@@ -5,9 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/robfig/cron/v3"
 )
 
 var (
@@ -43,6 +40,7 @@ func (c *checker) feed(path, name string, f *Feed) {
 	c.expect(path+".expect", f.Expect)
 	c.pgp(path, f)
 	c.schedule(path, f)
+	c.hears(path+".notify", f)
 	c.columns(path, f, dialer.TokenField)
 	c.reading(path+".file", f.File)
 	c.dedupe(path+".dedupe", f, dialer.TokenField)
@@ -77,29 +75,6 @@ func (c *checker) listID(path string, l ListID) {
 		c.bad(path, "%s begins with 0, which the dialer drops when it stores the lead: write it without leading zeros", path)
 	case len(l.Number) < 3:
 		c.bad(path, "%s has fewer than 3 digits, and the dialer would put the leads into list 999 without a word: give the list a number of at least 3 digits", path)
-	}
-}
-
-func (c *checker) schedule(path string, f *Feed) {
-	if _, err := time.LoadLocation(f.TimeZone); err != nil || f.TimeZone == "" {
-		c.bad(path+".time_zone", "%s.time_zone is not known: write a name such as America/New_York, UTC or Local", path)
-	}
-	for i, expression := range f.Schedule {
-		at := c.item(path+".schedule", i)
-		if strings.Contains(expression, "TZ=") {
-			c.bad(at, "%s names a time zone: move it to time_zone", at)
-			continue
-		}
-		slots, err := cron.ParseStandard(expression)
-		switch {
-		case err != nil:
-			c.bad(at, "%s is no cron expression: write minute, hour, day of month, month and day of week, such as \"0 6 * * 1-5\", or @daily", at)
-		case slots.Next(time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)).IsZero():
-			c.bad(at, "%s never comes: correct its day or month", at)
-		}
-	}
-	if len(f.Schedule) > 0 && !f.Source.pulls() {
-		c.warn(path+".schedule", "%s has a schedule but no source, so there is nothing to pull: add a source or remove the schedule", path)
 	}
 }
 

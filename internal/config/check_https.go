@@ -27,21 +27,32 @@ func (c *checker) https(path string, h *HTTPS) {
 	c.positive(path+".timeout", h.Timeout)
 }
 
-// fileURL checks the address of a file. It never quotes it, since it may hold a
-// key.
+// fileURL checks the address of a file.
 func (c *checker) fileURL(path string, h *HTTPS) {
-	if h.URL.Reveal() == "" {
-		c.bad(path, "%s is missing: write the file's whole address, such as https://files.example.com/leads.csv", path)
+	c.address(path, h.URL, h.AllowHTTP, addressWords{
+		write: "write the file's whole address, such as https://files.example.com/leads.csv",
+		login: "move them to user and password",
+		http:  "on which anybody in between can read and change the leads",
+	})
+}
+
+// addressWords complete the sentences about an address.
+type addressWords struct{ write, login, http string }
+
+// address checks a web address. It never quotes it, since it may hold a key.
+func (c *checker) address(path string, address Secret, allowHTTP bool, words addressWords) {
+	if address.Reveal() == "" {
+		c.bad(path, "%s is missing: %s", path, words.write)
 		return
 	}
-	u, err := url.Parse(h.URL.Reveal())
+	u, err := url.Parse(address.Reveal())
 	switch {
 	case err != nil || u.Hostname() == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		c.bad(path, "%s is no web address: write the file's whole address, such as https://files.example.com/leads.csv", path)
+		c.bad(path, "%s is no web address: %s", path, words.write)
 	case u.User != nil:
-		c.bad(path, "%s holds a user or password: move them to user and password", path)
-	case u.Scheme == "http" && !h.AllowHTTP && !loopback(u.Hostname()):
-		c.bad(path, "%s is plain http, on which anybody in between can read and change the leads: use https, or set allow_http: true", path)
+		c.bad(path, "%s holds a user or password: %s", path, words.login)
+	case u.Scheme == "http" && !allowHTTP && !loopback(u.Hostname()):
+		c.bad(path, "%s is plain http, %s: use https, or set allow_http: true", path, words.http)
 	}
 }
 
@@ -58,9 +69,7 @@ func (c *checker) httpsLogin(path string, h *HTTPS) {
 	case password && !user:
 		c.bad(path, "%s has a password, but no user: write the login that the vendor gave you", path)
 	}
-	if !httpguts.ValidHeaderFieldValue(h.Token.Reveal()) {
-		c.bad(path+".token", "the token of %s has a line break or another character that cannot be sent: correct it", path)
-	}
+	c.token(path, h.Token)
 	for _, name := range slices.Sorted(maps.Keys(h.Headers)) {
 		at := path + ".headers." + name
 		switch {
@@ -71,6 +80,12 @@ func (c *checker) httpsLogin(path string, h *HTTPS) {
 		case !httpguts.ValidHeaderFieldValue(h.Headers[name].Reveal()):
 			c.bad(at, "%s has a line break or another character that cannot be sent: correct it", at)
 		}
+	}
+}
+
+func (c *checker) token(path string, token Secret) {
+	if !httpguts.ValidHeaderFieldValue(token.Reveal()) {
+		c.bad(path+".token", "the token of %s has a line break or another character that cannot be sent: correct it", path)
 	}
 }
 

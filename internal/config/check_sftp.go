@@ -1,7 +1,6 @@
 package config
 
 import (
-	"net/netip"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -11,16 +10,13 @@ import (
 var fingerprintText = regexp.MustCompile(`^SHA256:[0-9A-Za-z+/]{43}$`)
 
 func (c *checker) sftp(path string, s *SFTP) {
-	_, err := netip.ParseAddr(s.Host)
 	switch {
 	case s.Host == "":
 		c.bad(path+".host", "%s.host is missing: name the vendor's server, such as sftp.example.com", path)
-	case err != nil && !isHost(s.Host):
+	case !isServer(s.Host):
 		c.bad(path+".host", "%s.host must be a server's name or address alone, such as sftp.example.com: what stands before and behind it goes into user, port and path", path)
 	}
-	if s.Port < 1 || s.Port > 65535 {
-		c.bad(path+".port", "%s.port must be from 1 to 65535, usually 22", path)
-	}
+	c.port(path+".port", s.Port, 22)
 	if s.User == "" {
 		c.bad(path+".user", "%s.user is missing: write the login that the vendor gave you", path)
 	}
@@ -34,6 +30,12 @@ func (c *checker) sftp(path string, s *SFTP) {
 	c.positive(path+".timeout", s.Timeout)
 	c.sftpLogin(path, s)
 	c.hostKey(path, s)
+}
+
+func (c *checker) port(path string, port, usual int) {
+	if port < 1 || port > 65535 {
+		c.bad(path, "%s must be from 1 to 65535, usually %d", path, usual)
+	}
 }
 
 // sftpLogin checks what the importer shows to the server.

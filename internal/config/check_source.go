@@ -2,6 +2,7 @@ package config
 
 import (
 	"io/fs"
+	"net/netip"
 	"strings"
 )
 
@@ -31,6 +32,18 @@ func (c *checker) source(path string, s *Source) {
 
 // onePlace tells whether there is one place to check further.
 func (c *checker) onePlace(path string, s *Source) bool {
+	given := c.given(path, s)
+	switch {
+	case given == 0 && !c.noSource(path, s):
+		c.bad(path, "%s has none of directory, sftp and https: say with one of them where the files are, or remove %s", path, path)
+	case given > 1:
+		c.bad(path, "%s has several of directory, sftp and https: keep one of them, and make a feed of its own for each other", path)
+	}
+	return given > 0
+}
+
+// given counts the places.
+func (c *checker) given(path string, s *Source) int {
 	given := 0
 	for _, place := range []struct {
 		key string
@@ -40,15 +53,14 @@ func (c *checker) onePlace(path string, s *Source) bool {
 			given++
 		}
 	}
+	return given
+}
+
+// noSource tells whether nothing at all is said of where files are.
+func (c *checker) noSource(path string, s *Source) bool {
 	var untouched Source
 	untouched.setDefaults()
-	switch {
-	case given == 0 && *s != untouched:
-		c.bad(path, "%s has none of directory, sftp and https: say with one of them where the files are, or remove %s", path, path)
-	case given > 1:
-		c.bad(path, "%s has several of directory, sftp and https: keep one of them, and make a feed of its own for each other", path)
-	}
-	return given > 0
+	return c.given(path, s) == 0 && *s == untouched && !c.unread[path]
 }
 
 // readOnly refuses what needs a place that can be written to, or more files than
@@ -135,6 +147,12 @@ func (c *checker) item(path string, i int) string {
 		return at
 	}
 	return path
+}
+
+// isServer tells a server's name, or its address, from more than that.
+func isServer(text string) bool {
+	_, err := netip.ParseAddr(text)
+	return err == nil || isHost(text)
 }
 
 // isHost tells a server's name or address from more than that.

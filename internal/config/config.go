@@ -16,7 +16,9 @@ type Config struct {
 	StateDir string            `yaml:"state_dir" jsonschema_description:"Folder for what the importer keeps: the embedded ledger, spooled files and the key of the dedupe identities. Back it up."`
 	Ledger   Ledger            `yaml:"ledger" jsonschema_description:"The PostgreSQL database that remembers every row's fate."`
 	Spool    Spool             `yaml:"spool" jsonschema_description:"The copies of pulled files, from which rows are read, in state_dir."`
+	Serve    Serve             `yaml:"serve" jsonschema_description:"How importer serve works."`
 	Dialers  map[string]Dialer `yaml:"dialers" jsonschema_description:"The VICIdial installations, by a name of your choice."`
+	Notify   map[string]Target `yaml:"notify" jsonschema_description:"Whom importer serve can tell of a run or a late drop, by a name of your choice; each feed says which of them hear what."`
 	Feeds    map[string]Feed   `yaml:"feeds" jsonschema_description:"The streams of files, by a name of your choice."`
 
 	// Warnings are what a person should know although the file can be used.
@@ -69,6 +71,12 @@ type Feed struct {
 	Source            Source            `yaml:"source,omitempty" jsonschema_description:"Where files are pulled from; not needed for importer import."`
 	Schedule          Strings           `yaml:"schedule" jsonschema_description:"When importer serve pulls: one cron expression or a list, such as 0 6 * * 1-5."`
 	TimeZone          string            `yaml:"time_zone" jsonschema_description:"Zone of the schedule, such as America/New_York; Local: this machine's."`
+	CatchUp           Duration          `yaml:"catch_up" jsonschema_description:"How late a slot of the schedule that was missed may still run; 0: never."`
+	Overlap           string            `yaml:"overlap" jsonschema:"enum=skip,enum=queue" jsonschema_description:"What becomes of a slot while the feed's run before it is still going: skip (left out) or queue (it runs when that has ended)."`
+	Blackouts         Strings           `yaml:"blackouts" jsonschema_description:"Times of day, such as 22:00-06:00, in which no slot runs."`
+	Holidays          Strings           `yaml:"holidays" jsonschema_description:"Days, such as 2026-12-25, on which no slot runs."`
+	ExpectBy          string            `yaml:"expect_by" jsonschema_description:"Time of day, such as 07:30, by which a drop must have come, or the feed is late; empty: nothing is expected. Needs a schedule."`
+	Notify            map[string]string `yaml:"notify" jsonschema_description:"Name under notify: always (told of each run and of a late drop), trouble (of a run that needs a person, and of a late drop) or late (only of a late drop)."`
 	Columns           map[string]Column `yaml:"columns" jsonschema_description:"Lead field: header in the file. Usual headers are recognised without it. Without a column of its own: {value: TEXT}, {template: TEXT} or {first_of: [HEADER, HEADER]}."`
 	CustomFields      map[string]Column `yaml:"custom_fields" jsonschema_description:"The list's custom fields. Label in the dialer: header in the file, or what columns take."`
 	DateOrder         string            `yaml:"date_order" jsonschema:"enum=,enum=mdy,enum=dmy,enum=ymd" jsonschema_description:"How the feed writes dates that could be read in several ways: mdy, dmy or ymd. Empty: what other dates of the column show, or the usage of the region."`
@@ -130,6 +138,7 @@ func (c *Config) setDefaults() {
 	c.StateDir = "./state"
 	c.Ledger.setDefaults()
 	c.Spool.setDefaults()
+	c.Serve.setDefaults()
 }
 
 func (l *Ledger) setDefaults() {
@@ -155,6 +164,8 @@ const DefaultRegion = "US"
 func (f *Feed) setDefaults() {
 	f.Region = DefaultRegion
 	f.TimeZone = "Local"
+	f.CatchUp = 12 * hour
+	f.Overlap = "skip"
 	f.OnHeader = "stop"
 	f.Source.setDefaults()
 	f.Hopper.setDefaults()

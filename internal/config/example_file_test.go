@@ -46,6 +46,28 @@ func TestTheExamplesOtherLoginsLoadAsTheirCommentsSay(t *testing.T) {
 	require.Equal(t, "secret-3", cfg.Feeds["charlie"].Source.HTTPS.Headers["X-Api-Key"].Reveal())
 }
 
+func TestTheExamplesTargetsLoadAsTheirCommentsSay(t *testing.T) {
+	t.Setenv("DIALER_PASSWORD", "secret-1")
+	t.Setenv("MONITOR_URL", "https://hooks.example.com/importer")
+	t.Setenv("TEAM_CHAT_URL", "https://chat.example.com/hooks/secret-2")
+	text, err := os.ReadFile(examplePath)
+	require.NoError(t, err)
+	before, rest, found := strings.Cut(string(text), "#notify:\n")
+	require.True(t, found)
+	targets, after, found := strings.Cut(rest, "\nfeeds:\n")
+	require.True(t, found)
+	after = strings.Replace(after, "    #notify: {", "    notify: {", 1)
+
+	path := write(t, "importer.yaml", before+"notify:\n"+commentedKey.ReplaceAllString(targets, "$1$2")+"\nfeeds:\n"+after, 0o644)
+	cfg, err := config.Load(path, knowledge)
+	require.NoError(t, err)
+	require.Empty(t, cfg.Warnings)
+	require.Equal(t, "https://hooks.example.com/importer", cfg.Notify["monitor"].Webhook.URL.Reveal())
+	require.Equal(t, "https://chat.example.com/hooks/secret-2", cfg.Notify["team"].Chat.URL.Reveal())
+	require.Equal(t, config.Strings{"manager@example.com"}, cfg.Notify["manager"].Mail.To)
+	require.Equal(t, map[string]string{"team": "always", "manager": "trouble"}, cfg.Feeds["acme"].Notify)
+}
+
 func TestTheExampleNamesEveryKeyAndNoOther(t *testing.T) {
 	t.Parallel()
 	_, properties := schema(t)
@@ -80,6 +102,10 @@ func TestTheSchemasDefaultsAreTheLoaders(t *testing.T) {
     dialer: main
     list_id: 103
     source: {https: {url: https://files.example.com/leads.csv}}
+notify:
+  monitor: {webhook: {url: https://hooks.example.com/importer}}
+  team: {chat: {url: https://chat.example.com/hooks/1}}
+  manager: {mail: {host: smtp.example.com, from: importer@example.com, to: manager@example.com}}
 `)
 	require.NoError(t, err)
 	redacted, err := cfg.Redacted()
@@ -101,13 +127,14 @@ func TestTheSchemasDefaultsAreTheLoaders(t *testing.T) {
 				"feeds.*.campaign_id", "feeds.*.callback.datetime",
 				"feeds.*.source.sftp.host", "feeds.*.source.sftp.user", "feeds.*.source.sftp.password",
 				"feeds.*.source.sftp.path", "feeds.*.source.sftp.known_hosts", "feeds.*.source.https.url",
+				"notify.*.webhook.url", "notify.*.chat.url", "notify.*.mail.host", "notify.*.mail.from", "notify.*.mail.to",
 			}, path, "a default that the schema does not tell")
 		}
 	}
 }
 
 // keyedByUser are mappings whose keys are the user's choice.
-var keyedByUser = map[string]bool{"feeds.*.columns": true, "feeds.*.custom_fields": true, "feeds.*.on_bad": true, "feeds.*.source.https.headers": true}
+var keyedByUser = map[string]bool{"feeds.*.columns": true, "feeds.*.custom_fields": true, "feeds.*.on_bad": true, "feeds.*.notify": true, "feeds.*.source.https.headers": true}
 
 // commentedKey matches the start of a line of the example whose key is
 // commented out: a # directly before the key.
@@ -135,7 +162,7 @@ func flatten(t *testing.T, text []byte) map[string]any {
 			return
 		}
 		for key, value := range branch {
-			if path == "dialers" || path == "feeds" {
+			if path == "dialers" || path == "notify" || path == "feeds" {
 				key = "*"
 			}
 			walk(join(path, key), value)

@@ -11,6 +11,7 @@ import (
 	"importer/internal/config"
 	"importer/internal/dropfile"
 	"importer/internal/lead"
+	"importer/internal/schedule"
 	"importer/internal/source"
 )
 
@@ -30,6 +31,10 @@ var knowledge = config.Knowledge{
 	Pattern: func(pattern, marker string) error {
 		return source.Choice{Pattern: pattern, Marker: marker}.Check()
 	},
+	Schedule:   schedule.Check,
+	Clock:      func(text string) error { _, err := schedule.ParseClock(text); return err },
+	Window:     func(text string) error { _, err := schedule.ParseWindow(text); return err },
+	Date:       func(text string) error { _, err := schedule.ParseDate(text); return err },
 	PrivateKey: source.CheckPrivateKey,
 }
 

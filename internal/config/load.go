@@ -28,6 +28,10 @@ type Knowledge struct {
 	// Pattern tells what is wrong with a pattern of file names, or with that of
 	// their markers' names, which may be empty; follows their name.
 	Pattern func(pattern, marker string) error
+	// Schedule, Clock, Window and Date tell what is wrong with an expression of a
+	// schedule, a time of day, a daily window and a day; they follow the name of
+	// the key.
+	Schedule, Clock, Window, Date func(text string) error
 	// PrivateKey tells what is wrong with the key of an SSH login.
 	PrivateKey func(text, passphrase string) error
 }
@@ -133,18 +137,31 @@ func (c *checker) inlineSecrets(paths []string) {
 		return
 	}
 	for _, path := range paths {
-		if path == "ledger.dsn" && !dsnPassword.MatchString(c.cfg.Ledger.DSN.Reveal()) {
-			continue
+		if !c.harmless(path) {
+			c.warn(path, "%s stands here in clear and others may read this file (mode %04o): run chmod 600 %s, or take it from the environment with ${NAME}",
+				path, info.Mode().Perm(), c.file)
 		}
-		if name, ok := strings.CutPrefix(strings.TrimSuffix(path, ".password"), "dialers."); ok && c.onLoopback(name) {
-			continue // a rehearsal's password is no secret
-		}
-		if name, ok := strings.CutSuffix(path, ".source.https.url"); ok && !c.signed(strings.TrimPrefix(name, "feeds.")) {
-			continue
-		}
-		c.warn(path, "%s stands here in clear and others may read this file (mode %04o): run chmod 600 %s, or take it from the environment with ${NAME}",
-			path, info.Mode().Perm(), c.file)
 	}
+}
+
+// harmless tells a secret that is none: one without a password in it, or one of
+// a rehearsal on this machine.
+func (c *checker) harmless(path string) bool {
+	room, rest, _ := strings.Cut(path, ".")
+	name, key, _ := strings.Cut(rest, ".")
+	switch {
+	case path == "ledger.dsn":
+		return !dsnPassword.MatchString(c.cfg.Ledger.DSN.Reveal())
+	case room == "dialers":
+		return key == "password" && isLoopbackURL(c.cfg.Dialers[name].URL)
+	case room == "feeds":
+		return key == "source.https.url" && !c.signed(name)
+	case room == "notify" && key == "webhook.url":
+		return isLoopbackURL(c.cfg.Notify[name].Webhook.URL.Reveal())
+	case room == "notify" && key == "chat.url":
+		return isLoopbackURL(c.cfg.Notify[name].Chat.URL.Reveal())
+	}
+	return false
 }
 
 // resolve makes a path absolute, counted from the configuration's folder.

@@ -31,6 +31,7 @@ func TestEachMistakeIsExplainedWithItsPlace(t *testing.T) {
 	t.Parallel()
 	url := "https://dialer.example.com/vicidial/non_agent_api.php"
 	feed := "    list_id: 101\n"
+	pulled := "    source: {directory: {path: drops}}\n"
 	dialer := "    password: secret-1\n"
 	twoFeeds := func(first, second string) string {
 		return edit(t, feed, feed+first) + "  bravo:\n    dialer: main\n" + second
@@ -41,7 +42,7 @@ func TestEachMistakeIsExplainedWithItsPlace(t *testing.T) {
 		"a key given twice":   {"state_dir: a\nstate_dir: b\n", `importer.yaml:2:1: no valid YAML from here (mapping key "state_dir" already defined at [1:1]): check this line's indentation, quotes and brackets`},
 		"two documents":       {"state_dir: a\n---\nstate_dir: b\n", "importer.yaml:3:1: a second document begins here: keep everything in one, without a line of ---"},
 		"no mapping":          {"- a\n", "importer.yaml: the configuration must be a mapping, with lines of the form key: value"},
-		"an unknown key":      {"feed: {}\n", `importer.yaml:1:1: the configuration has no key "feed": use dialers, feeds, ledger, spool, state_dir`},
+		"an unknown key":      {"feed: {}\n", `importer.yaml:1:1: the configuration has no key "feed": use dialers, feeds, ledger, notify, serve, spool, state_dir`},
 		"an unknown anchor":   {"state_dir: *x\n", "importer.yaml:1:12: state_dir refers to an anchor that is not defined: define it with &NAME or write the value here"},
 		"a merge with itself": {"dialers: &d {<<: *d}\n", "importer.yaml:1:1: dialers merges itself with <<: remove that line"},
 
@@ -102,10 +103,10 @@ func TestEachMistakeIsExplainedWithItsPlace(t *testing.T) {
 		"a region in words":           {edit(t, feed, feed+"    region: us\n"), "importer.yaml:10:13: feeds.acme.region must be a country in two capital letters, such as US"},
 		"no country":                  {edit(t, feed, feed+"    region: XX\n"), "importer.yaml:10:13: feeds.acme.region is XX, which is no country's code: write two capital letters of ISO 3166, such as US"},
 		"a country's usual name":      {edit(t, feed, feed+"    region: UK\n"), "importer.yaml:10:13: feeds.acme.region is UK: write GB, the country's code"},
-		"a broken schedule":           {edit(t, feed, feed+"    schedule: 6 o'clock\n"), `importer.yaml:10:15: feeds.acme.schedule is no cron expression: write minute, hour, day of month, month and day of week, such as "0 6 * * 1-5", or @daily`},
-		"a broken second schedule":    {edit(t, feed, feed+"    schedule: ['@daily', '0 25 * * *']\n"), `importer.yaml:10:26: feeds.acme.schedule[1] is no cron expression: write minute, hour, day of month, month and day of week, such as "0 6 * * 1-5", or @daily`},
-		"a day that never comes":      {edit(t, feed, feed+"    schedule: 0 6 30 2 *\n"), "importer.yaml:10:15: feeds.acme.schedule never comes: correct its day or month"},
-		"a zone in the schedule":      {edit(t, feed, feed+"    schedule: TZ=UTC 0 6 * * *\n"), "importer.yaml:10:15: feeds.acme.schedule names a time zone: move it to time_zone"},
+		"a broken schedule":           {edit(t, feed, feed+pulled+"    schedule: 6 o'clock\n"), `importer.yaml:11:15: feeds.acme.schedule is no cron expression: write minute, hour, day of month, month and day of week, such as "0 6 * * 1-5", or @daily`},
+		"a broken second schedule":    {edit(t, feed, feed+pulled+"    schedule: ['@daily', '0 25 * * *']\n"), `importer.yaml:11:26: feeds.acme.schedule[1] is no cron expression: write minute, hour, day of month, month and day of week, such as "0 6 * * 1-5", or @daily`},
+		"a day that never comes":      {edit(t, feed, feed+pulled+"    schedule: 0 6 30 2 *\n"), "importer.yaml:11:15: feeds.acme.schedule never comes: correct its day or month"},
+		"a zone in the schedule":      {edit(t, feed, feed+pulled+"    schedule: TZ=UTC 0 6 * * *\n"), "importer.yaml:11:15: feeds.acme.schedule names a time zone: move it to time_zone"},
 		"an unknown zone":             {edit(t, feed, feed+"    time_zone: Mars/Base\n"), "importer.yaml:10:16: feeds.acme.time_zone is not known: write a name such as America/New_York, UTC or Local"},
 		"a column that is no field":   {edit(t, feed, feed+"    columns: {function: Fn}\n"), `importer.yaml:10:25: feeds.acme.columns names "function", which is no lead field: write FIELD: HEADER with one of comments, first_name, list_id, phone_code, phone_number, security_phrase, source_id, vendor_lead_code`},
 		"a column for the list":       {edit(t, feed, feed+"    columns: {list_id: List}\n"), "importer.yaml:10:24: feeds.acme.columns.list_id belongs elsewhere: write list_id: {column: HEADER} in feeds.acme"},
@@ -266,6 +267,7 @@ func TestTheRedactedConfigurationLoadsAgain(t *testing.T) {
 	// An empty mapping or list is rendered for one that was not given.
 	acme := again.Feeds["acme"]
 	acme.Columns, acme.Schedule, acme.CustomFields, acme.AltPhones, acme.DialerChecks.Phone, acme.OnBad = nil, nil, nil, nil, nil, nil
+	acme.Blackouts, acme.Holidays, acme.Notify, again.Notify = nil, nil, nil, nil
 	again.Feeds["acme"] = acme
 	require.Equal(t, cfg, again)
 }
@@ -298,17 +300,6 @@ importer.yaml:12:37: feeds.acme.dialer_checks.duplicate_days narrows duplicate, 
     callback: {comments: hello}
     dialer_checks: {duplicate_days: 30}
 `))
-}
-
-func TestAScheduleWithoutASourceIsAWarning(t *testing.T) {
-	t.Parallel()
-	path := write(t, "importer.yaml", edit(t, "    list_id: 101\n", "    list_id: 101\n    schedule: ['@daily']\n"), 0o600)
-	cfg, err := config.Load(path, knowledge)
-	require.NoError(t, err)
-	require.Equal(t, []config.Problem{{
-		File: path, Line: 10, Column: 5,
-		Message: "feeds.acme has a schedule but no source, so there is nothing to pull: add a source or remove the schedule",
-	}}, cfg.Warnings)
 }
 
 // FuzzLoad: whatever the file holds, there is a configuration or an error.

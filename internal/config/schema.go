@@ -105,6 +105,18 @@ func (Ledger) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Ledger](s) }
 func (Spool) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Spool](s) }
 
 // JSONSchemaExtend adds the defaults.
+func (Serve) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Serve](s) }
+
+// JSONSchemaExtend adds the defaults.
+func (Webhook) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Webhook](s) }
+
+// JSONSchemaExtend adds the defaults.
+func (Chat) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Chat](s) }
+
+// JSONSchemaExtend adds the defaults.
+func (Mail) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Mail](s) }
+
+// JSONSchemaExtend adds the defaults.
 func (Dialer) JSONSchemaExtend(s *jsonschema.Schema) { addDefaults[Dialer](s) }
 
 // JSONSchemaExtend adds the defaults.

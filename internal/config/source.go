@@ -86,6 +86,3 @@ func (s *SFTP) setDefaults() {
 func (h *HTTPS) setDefaults() { h.Timeout = 30 * second }
 
 func (e *Expect) setDefaults() { *e = Expect{} }
-
-// pulls tells whether there is a place to pull from.
-func (s *Source) pulls() bool { return s.Directory != nil || s.SFTP != nil || s.HTTPS != nil }

@@ -16,6 +16,7 @@ type Duration time.Duration
 const (
 	second = Duration(time.Second)
 	minute = Duration(time.Minute)
+	hour   = Duration(time.Hour)
 	day    = Duration(24 * time.Hour)
 )
 
