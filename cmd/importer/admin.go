@@ -49,7 +49,7 @@ their choice.`,
 			if err := a.connect(cmd.Context()); err != nil {
 				return err
 			}
-			steps, err := a.ledger.Migrate(cmd.Context())
+			steps, err := a.migrate(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"importer/internal/config"
+	"importer/internal/daemon"
 	"importer/internal/dropfile"
 	"importer/internal/importer"
 	"importer/internal/lead"
@@ -63,17 +64,30 @@ func (sh *shell) load() (*app, error) {
 		return nil, err
 	}
 	for _, w := range cfg.Warnings {
-		fmt.Fprintln(sh.errOut, "importer: warning:", w)
+		sh.tell(fmt.Sprint("warning: ", w))
 	}
-	return &app{shell: sh, cfg: cfg, log: sh.logger()}, nil
+	a := &app{shell: sh, cfg: cfg, log: sh.log}
+	if a.log == nil { // what a command did is in its result
+		a.log = sh.logger(slog.LevelWarn)
+	}
+	return a, nil
 }
 
-// logger writes warnings only: what a command did is in its result.
-func (sh *shell) logger() *slog.Logger {
+// logger writes text on a terminal, and JSON elsewhere.
+func (sh *shell) logger(level slog.Level) *slog.Logger {
 	if isTerminal(sh.errOut) {
-		return slog.New(tint.NewTextHandler(sh.errOut, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly}))
+		return slog.New(tint.NewTextHandler(sh.errOut, &tint.Options{Level: level, TimeFormat: time.DateTime}))
 	}
-	return slog.New(slog.NewJSONHandler(sh.errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return slog.New(slog.NewJSONHandler(sh.errOut, &slog.HandlerOptions{Level: level}))
+}
+
+// tell says something beside the result: to a person, or in the daemon's log.
+func (sh *shell) tell(text string) {
+	if sh.log != nil {
+		sh.log.Info(text)
+		return
+	}
+	fmt.Fprintln(sh.errOut, "importer:", text)
 }
 
 // open loads the configuration and opens the ledger, bringing it up to date.
@@ -93,7 +107,7 @@ func (a *app) openLedger(ctx context.Context) error {
 	if err := a.connect(ctx); err != nil {
 		return err
 	}
-	if _, err := a.ledger.Migrate(ctx); err != nil {
+	if _, err := a.migrate(ctx); err != nil {
 		return err
 	}
 	secret, err := a.secret()
@@ -102,6 +116,18 @@ func (a *app) openLedger(ctx context.Context) error {
 	}
 	a.keys = importer.NewKeyring(secret)
 	return a.ledger.Unlock(ctx, a.keys.Fingerprint())
+}
+
+// migrate brings the ledger's schema and the job engine's up to date; of many
+// starters one does.
+func (a *app) migrate(ctx context.Context) (steps int, err error) {
+	err = a.ledger.Alone(ctx, func() error {
+		if steps, err = a.ledger.Migrate(ctx); err != nil {
+			return err
+		}
+		return daemon.Migrate(ctx, a.ledger)
+	})
+	return steps, err
 }
 
 // makeState makes the state directory. The user that PostgreSQL runs as may
@@ -140,7 +166,7 @@ func (a *app) startPostgres(ctx context.Context) (*localpg.Server, error) {
 		StateDir: a.cfg.StateDir,
 		BinDir:   a.cfg.Ledger.PostgresBin,
 		Command:  []string{self, superviseCommand},
-		Say:      func(s string) { fmt.Fprintln(a.errOut, "importer:", s) },
+		Say:      a.tell,
 	})
 }
 

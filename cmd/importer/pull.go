@@ -23,20 +23,29 @@ import (
 )
 
 func runCommand(sh *shell) *cobra.Command {
-	var noWait bool
+	var noWait, detach bool
 	cmd := &cobra.Command{
 		Use:   "run FEED",
 		Short: "Pull and import a feed now",
 		Long: `Goes on with whatever earlier runs of the feed left unfinished. Then it takes the
 feed's new files from its source, one after the other, imports them as importer
 import does, and puts each away when all its rows have an outcome. What is
-taken, and what is left and why, importer source check FEED tells beforehand.`,
+taken, and what is left and why, importer source check FEED tells beforehand.
+
+With --detach it only asks for that: importer serve, wherever it runs, carries the
+run as soon as none of the feed is going, also while the feed is paused, in a
+blackout or on a holiday.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
+			if detach {
+				return sh.withLedger(cmd.Context(), func(app *app) error { return app.ask(cmd.Context(), a[0]) })
+			}
 			return sh.withLedger(cmd.Context(), func(app *app) error { return app.pull(cmd.Context(), a[0], noWait) })
 		},
 	}
 	cmd.Flags().BoolVar(&noWait, "no-wait", false, "leave rows whose answers were lost to a later importer reconcile")
+	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "have importer serve do it, and do not wait")
+	cmd.MarkFlagsMutuallyExclusive("no-wait", "detach")
 	return cmd
 }
 

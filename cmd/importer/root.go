@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -20,6 +21,7 @@ const superviseCommand = "supervise-postgres"
 type shell struct {
 	in          io.Reader
 	out, errOut io.Writer
+	log         *slog.Logger // the daemon's; nil for a command
 	config      string
 	json        bool
 }
@@ -48,7 +50,7 @@ is needed (ERROR or REVIEW rows, a held file); 130 interrupted.`,
 	root.PersistentFlags().StringVarP(&sh.config, "config", "c", "importer.yaml", "configuration file")
 	root.PersistentFlags().BoolVar(&sh.json, "json", false, "write JSON for programs")
 	root.AddCommand(
-		demoCommand(sh), importCommand(sh), runCommand(sh), serveCommand(sh), backfillCommand(sh), sourceCommand(sh), releaseCommand(sh), checkCommand(sh), inspectCommand(sh),
+		demoCommand(sh), importCommand(sh), runCommand(sh), serveCommand(sh), pauseCommand(sh), unpauseCommand(sh), cancelCommand(sh), backfillCommand(sh), sourceCommand(sh), releaseCommand(sh), checkCommand(sh), inspectCommand(sh),
 		reconcileCommand(sh), retryCommand(sh), reportCommand(sh), runsCommand(sh), dropsCommand(sh), showCommand(sh), rejectsCommand(sh), findCommand(sh),
 		dialerCommand(sh), simulateCommand(sh), migrateCommand(sh), configCommand(sh), versionCommand(sh),
 	)

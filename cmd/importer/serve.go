@@ -2,18 +2,22 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
+	"os"
+	"os/signal"
+	"reflect"
+	"syscall"
 	"time"
 
-	"github.com/lmittmann/tint"
+	"github.com/sethvargo/go-retry"
 	"github.com/spf13/cobra"
 
 	"importer/internal/config"
 	"importer/internal/daemon"
 	"importer/internal/importer"
+	"importer/internal/ledger"
 	"importer/internal/schedule"
 	"importer/internal/source"
 )
@@ -24,62 +28,150 @@ func serveCommand(sh *shell) *cobra.Command {
 		Short: "Pull and import every feed by its schedule",
 		Long: `Runs until it is stopped: pulls and imports each feed that has a schedule and a
 source when a slot of its schedule comes, each slot once, however many replicas
-share the ledger. A slot that was missed is made up for within catch_up. The first
-signal stops sending, waits for the calls under way and leaves the rest to the
-next start; the second ends the process at once.`,
+share the ledger. A slot that was missed is made up for within catch_up.
+
+The first signal stops sending, waits for the calls under way (serve.stop_timeout)
+and leaves the rest to the next start; the second ends the process at once. SIGHUP
+and importer reload have it read the configuration again; with an error in it, all
+stays as it is.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return sh.serve(cmd.Context()) },
 	}
 }
 
 func (sh *shell) serve(ctx context.Context) error {
-	a, err := sh.open(ctx)
+	sh.log = sh.logger(slog.LevelInfo)
+	a, err := sh.load()
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	if err := daemon.Migrate(ctx, a.ledger); err != nil {
-		return err
-	}
 	feeds, err := a.daemonFeeds()
 	if err != nil {
 		return err
 	}
-	a.log = sh.daemonLogger()
+	if err := a.awaitLedger(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
 	d, err := daemon.New(daemon.Options{
-		Ledger: a.ledger, Feeds: feeds, AtOnce: 4, Lease: a.cfg.Ledger.Lease.Std(), Log: a.log, Now: time.Now,
-		Ended: func(feed string, s importer.Summary, err error) { a.sayEnded(feed, s, err) },
-	})
+		Ledger: a.ledger, AtOnce: a.cfg.Serve.Runs, Lease: a.cfg.Ledger.Lease.Std(), StopTimeout: a.cfg.Serve.StopTimeout.Std(),
+		Log: a.log, Now: time.Now, Ended: a.logRun,
+	}, feeds)
 	if err != nil {
 		return err
 	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	go func() {
+		for range hangups {
+			if err := a.reload(d); err != nil {
+				a.log.Error("the configuration was not read again, all stays as it is", "err", err)
+			}
+		}
+	}()
+	a.log.Info("importer serve has started", "version", version(), "feeds", len(feeds))
+	defer a.log.Info("importer serve has ended")
 	return d.Serve(ctx)
 }
 
-// daemonFeeds are the feeds that have a schedule.
+// awaitLedger opens the ledger as soon as it is there.
+func (a *app) awaitLedger(ctx context.Context) error {
+	backoff := retry.WithCappedDuration(15*time.Second, retry.NewExponential(250*time.Millisecond))
+	return retry.Do(ctx, backoff, func(ctx context.Context) error {
+		err := a.openLedger(ctx)
+		if !errors.Is(err, importer.ErrUnavailable) || ctx.Err() != nil {
+			return err
+		}
+		a.log.Warn("the ledger is not there, waiting for it", "err", err)
+		if a.ledger != nil {
+			a.ledger.Close()
+			a.ledger = nil
+		}
+		return retry.RetryableError(err)
+	})
+}
+
+// reload reads the configuration again, and has the daemon go by it.
+func (a *app) reload(d *daemon.Daemon) error {
+	b, err := a.load()
+	if err != nil {
+		return err
+	}
+	old, fresh := a.cfg, b.cfg
+	if old.StateDir != fresh.StateDir || !reflect.DeepEqual(old.Ledger, fresh.Ledger) || old.Serve != fresh.Serve {
+		return errors.New("state_dir, ledger and serve have changed, which needs a restart of importer serve")
+	}
+	b.keys, b.ledger = a.keys, a.ledger
+	feeds, err := b.daemonFeeds()
+	if err != nil {
+		return err
+	}
+	d.Use(feeds)
+	a.log.Info("the configuration was read again", "feeds", len(feeds))
+	return nil
+}
+
+// daemonFeeds are the feeds that can be pulled; those without a schedule are when
+// a person asks for it.
 func (a *app) daemonFeeds() ([]daemon.Feed, error) {
 	var feeds []daemon.Feed
-	for _, name := range slices.Sorted(maps.Keys(a.cfg.Feeds)) {
+	for _, name := range sortedKeys(a.cfg.Feeds) {
 		f := a.cfg.Feeds[name]
-		if len(f.Schedule) == 0 {
+		if noSource(f) {
 			continue
 		}
-		zone, err := time.LoadLocation(f.TimeZone)
+		feed, err := scheduled(f)
 		if err != nil {
-			return nil, fmt.Errorf("feeds.%s.time_zone: %w", name, err)
+			return nil, usagef("feeds.%s: %w", name, err)
 		}
-		s, err := schedule.Parse(f.Schedule, zone)
-		if err != nil {
-			return nil, usagef("feeds.%s.schedule %w", name, err)
+		feed.Name = name
+		feed.Run = func(ctx context.Context, begun importer.Begun) (importer.Summary, error) {
+			return a.serveRun(ctx, name, begun)
 		}
-		feeds = append(feeds, daemon.Feed{
-			Name: name, Schedule: s, Rules: schedule.Rules{CatchUp: 12 * time.Hour},
-			Run: func(ctx context.Context, begun importer.Begun) (importer.Summary, error) {
-				return a.serveRun(ctx, name, begun)
-			},
-		})
+		feeds = append(feeds, feed)
 	}
 	return feeds, nil
+}
+
+func noSource(f config.Feed) bool {
+	return f.Source.Directory == nil && f.Source.SFTP == nil && f.Source.HTTPS == nil
+}
+
+// scheduled is when a feed is pulled, and when not.
+func scheduled(f config.Feed) (feed daemon.Feed, err error) {
+	if feed.Zone, err = time.LoadLocation(f.TimeZone); err != nil {
+		return feed, fmt.Errorf("time_zone: %w", err)
+	}
+	if feed.Schedule, err = schedule.Parse(f.Schedule, feed.Zone); err != nil {
+		return feed, fmt.Errorf("schedule %w", err)
+	}
+	feed.Rules = schedule.Rules{CatchUp: f.CatchUp.Std(), Queue: f.Overlap == "queue"}
+	for _, text := range f.Blackouts {
+		w, err := schedule.ParseWindow(text)
+		if err != nil {
+			return feed, fmt.Errorf("blackouts: %q %w", text, err)
+		}
+		feed.Rules.Blackouts = append(feed.Rules.Blackouts, w)
+	}
+	for _, text := range f.Holidays {
+		day, err := schedule.ParseDate(text)
+		if err != nil {
+			return feed, fmt.Errorf("holidays: %q %w", text, err)
+		}
+		feed.Rules.Holidays = append(feed.Rules.Holidays, day)
+	}
+	if f.ExpectBy != "" {
+		by, err := schedule.ParseClock(f.ExpectBy)
+		if err != nil {
+			return feed, fmt.Errorf("expect_by %w", err)
+		}
+		feed.ExpectBy = &by
+	}
+	return feed, nil
 }
 
 // serveRun pulls a feed as a run that was begun for a slot.
@@ -104,23 +196,33 @@ func (unwatched) Recorded(int)                  {}
 func (unwatched) Settled(importer.Outcome, int) {}
 func (unwatched) Waiting(string)                {}
 
-// sayEnded logs one line for a run and one for each of its drops.
-func (a *app) sayEnded(feed string, s importer.Summary, err error) {
-	for _, d := range s.Drops {
-		a.log.Info("a drop", "feed", feed, "run", s.Run, "drop", d.Drop.ID, "name", d.Drop.Name, "state", d.Drop.State, "rows", d.Counts.Rows(), "why", d.Drop.Why)
-	}
-	level := a.log.Info
+// logRun logs one line for a run and one for each of its drops, as the ledger has
+// them: others may have carried the run before.
+func (a *app) logRun(feed string, id int64) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	runs, err := a.ledger.ListRuns(ctx, ledger.RunFilter{ID: id})
 	if err != nil {
-		level = a.log.Error
+		a.log.Warn("what a run did could not be read from the ledger", "feed", feed, "run", id, "err", err)
+		return
 	}
-	c := s.Counts()
-	level("a run has ended", "feed", feed, "run", s.Run, "files", s.Files, "rows", c.Rows(), "pending", s.Pending(), "calls", s.Calls, "seconds", s.Seconds, "err", err)
+	run, counts := runs[0], importer.Counts{}
+	for _, d := range run.Drops {
+		a.log.Info("a drop", "feed", feed, "run", run.ID, "drop", d.Drop.ID, "name", d.Drop.Name, "state", d.Drop.State, "outcomes", outcomes(d.Counts), "why", d.Drop.Why)
+		counts.Add(d.Counts)
+	}
+	level := slog.LevelInfo
+	if run.Error != "" {
+		level = slog.LevelError
+	}
+	a.log.Log(ctx, level, "a run has ended", "feed", feed, "run", run.ID, "outcomes", outcomes(counts), "calls", run.Calls, "seconds", run.Seconds, "err", run.Error)
 }
 
-// daemonLogger writes what a daemon did, a line for each run and each drop.
-func (sh *shell) daemonLogger() *slog.Logger {
-	if isTerminal(sh.errOut) {
-		return slog.New(tint.NewTextHandler(sh.errOut, &tint.Options{TimeFormat: time.DateTime}))
+// outcomes counts rows by what became of them, for a log.
+func outcomes(c importer.Counts) map[importer.Outcome]int {
+	by := map[importer.Outcome]int{}
+	for sr, n := range c {
+		by[sr.State.Outcome()] += n
 	}
-	return slog.New(slog.NewJSONHandler(sh.errOut, nil))
+	return by
 }

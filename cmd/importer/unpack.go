@@ -18,7 +18,7 @@ import (
 // unpacking says how a feed's files are unpacked. What must be seen whole is
 // put into folder meanwhile.
 func (a *app) unpacking(name string, feed config.Feed, folder string) (container.Options, error) {
-	o := container.Options{TempDir: folder, Say: func(s string) { fmt.Fprintln(a.errOut, "importer:", s) }}
+	o := container.Options{TempDir: folder, Say: a.tell}
 	if feed.PGPKeyFile == "" {
 		return o, nil
 	}
@@ -77,7 +77,7 @@ func (s *sorter) leftOut() []int {
 func (s *sorter) holds() bool { return !slices.Contains(s.without, len(s.texts)-1) }
 
 func (sh *shell) sayLeftOut(name string) {
-	fmt.Fprintf(sh.errOut, "importer: %s holds no contacts and was left out\n", name)
+	sh.tell(name + " holds no contacts and was left out")
 }
 
 // input is a file, or standard input, that can be read from anywhere.

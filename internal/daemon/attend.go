@@ -3,11 +3,14 @@ package daemon
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
 	"importer/internal/importer"
+	"importer/internal/ledger"
 )
 
 // attendant works jobs: it carries a slot's run in this process, or waits for
@@ -19,104 +22,173 @@ type attendant struct {
 	daemon *Daemon
 }
 
-// again is how soon a run is looked at again that cannot be carried now.
-const again = 2 * time.Second
+// again is how soon a run is looked at again that is another's to carry.
+const again = 5 * time.Second
 
 // Work implements river.Worker.
 func (a *attendant) Work(ctx context.Context, job *river.Job[SlotArgs]) error {
 	d := a.daemon
-	g, err := d.carry(ctx, job.Args)
-	if err != nil {
+	attending, end := context.WithTimeout(ctx, attends)
+	defer end()
+	g, standing, err := d.carry(attending, job.Args)
+	switch {
+	case ctx.Err() == nil && attending.Err() != nil: // all places are taken
+		return river.JobSnooze(0)
+	case err != nil:
 		return err
-	}
-	if g == nil { // another replica's, or another slot's turn
+	case standing == ledger.SlotEnded:
+		return nil
+	case standing == ledger.SlotBusy:
 		return river.JobSnooze(again)
 	}
-	timer := time.NewTimer(attends)
-	defer timer.Stop()
 	select {
 	case <-g.done:
 		if g.over {
 			return nil
 		}
 		return river.JobSnooze(again)
-	case <-timer.C:
+	case <-attending.Done():
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		return river.JobSnooze(0)
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
-// carry finds the slot's run in this process, or begins it here. Nil: it is not
-// this process's to carry.
-func (d *Daemon) carry(ctx context.Context, slot SlotArgs) (*going, error) {
+// carry finds the slot's run in this process, or begins it here as soon as there
+// is a place for it.
+func (d *Daemon) carry(ctx context.Context, slot SlotArgs) (*going, ledger.SlotStanding, error) {
+	if g := d.carried(slot); g != nil {
+		return g, ledger.SlotBegun, nil
+	}
+	select {
+	case d.room <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ledger.SlotBusy, ctx.Err()
+	}
+	g, standing, err := d.begin(ctx, slot)
+	if g == nil {
+		<-d.room
+	}
+	return g, standing, err
+}
+
+func (d *Daemon) carried(slot SlotArgs) *going {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if g, ok := d.going[slot]; ok {
-		return g, nil
+	return d.going[slot]
+}
+
+// adopt carries the runs that nobody carries, as far as there are places. Jobs
+// would bring them too, but one whose replica has died does so late.
+func (d *Daemon) adopt(ctx context.Context, feeds []string) error {
+	left, err := d.Ledger.LeftSlots(ctx, feeds, d.Lease)
+	if err != nil {
+		return err
 	}
+	for _, slot := range left {
+		select {
+		case d.room <- struct{}{}:
+		default:
+			return nil
+		}
+		g, _, err := d.begin(ctx, SlotArgs(slot))
+		if g == nil {
+			<-d.room
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin begins a slot's run in a place that it has. Nil: it is not this
+// process's to carry, or not now.
+func (d *Daemon) begin(ctx context.Context, slot SlotArgs) (*going, ledger.SlotStanding, error) {
+	d.mu.Lock()
 	f, ok := d.feeds[slot.Feed]
-	if !ok || len(d.going) >= d.AtOnce || d.runs.Err() != nil {
-		return nil, nil //nolint:nilnil // not now, or not here
+	_, here := d.going[slot] // and its lease is over, which it will notice
+	d.mu.Unlock()
+	select {
+	case <-d.runs.Done():
+		ok = false
+	default:
 	}
-	begun, ok, err := d.Ledger.BeginSlot(ctx, slot.Feed, slot.Slot, d.Lease)
-	if err != nil || !ok {
-		return nil, err
+	if !ok || here {
+		return nil, ledger.SlotBusy, nil
+	}
+	begun, standing, err := d.Ledger.BeginSlot(ctx, slot.Feed, slot.At, d.Lease)
+	if err != nil || standing != ledger.SlotBegun {
+		return nil, standing, err
 	}
 	g := &going{done: make(chan struct{})}
+	d.mu.Lock()
 	d.going[slot] = g
+	d.mu.Unlock()
 	d.all.Go(func() {
+		defer func() { <-d.room }()
 		g.over = d.run(f, slot, begun)
 		d.mu.Lock()
 		delete(d.going, slot)
 		d.mu.Unlock()
 		close(g.done)
 	})
-	return g, nil
+	return g, standing, nil
 }
 
 // run carries a run and tells whether it has ended. One that was stopped has not.
 func (d *Daemon) run(f Feed, slot SlotArgs, begun importer.Begun) (over bool) {
 	ctx, cancel := context.WithCancelCause(d.runs)
-	kept := make(chan struct{})
-	go func() {
-		defer close(kept)
-		d.keep(ctx, begun, cancel)
-	}()
+	var keeping sync.WaitGroup
+	keeping.Go(func() { d.keep(ctx, begun, cancel) })
 	s, err := f.Run(ctx, begun)
-	stopped := context.Cause(ctx) != nil
+	why := context.Cause(ctx)
 	cancel(nil)
-	<-kept
+	keeping.Wait()
 	outliving, end := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer end()
-	if stopped {
+	switch {
+	case errors.Is(why, importer.ErrLeaseLost):
+		d.Log.Warn("another replica has taken over a run", "feed", f.Name, "run", begun.Run)
+		return false
+	case why != nil && !errors.Is(why, importer.ErrCancelled):
 		if err := d.Ledger.LeaveRun(outliving, begun); err != nil {
-			d.Log.Warn("a run could not be left to others at once", "run", begun.Run, "err", err)
+			d.Log.Warn("a run could not be left to others at once", "feed", f.Name, "run", begun.Run, "err", err)
 		}
 		return false
 	}
-	if err := d.Ledger.EndSlot(outliving, slot.Feed, slot.Slot); err != nil {
-		d.Log.Warn("the end of a slot could not be recorded, it is looked at again", "feed", slot.Feed, "slot", slot.Slot, "err", err)
+	if s.Run == 0 { // it could not even be begun
+		err = d.Ledger.FinishRun(outliving, begun.Run, begun.Holder, importer.Summary{Run: begun.Run, Feed: f.Name}, err)
+	} else {
+		err = nil // which the ledger has with the run
+	}
+	if err == nil {
+		err = d.Ledger.EndSlot(outliving, slot.Feed, slot.At, func(context.Context, pgx.Tx) error { return nil })
+	}
+	if err != nil {
+		d.Log.Warn("the end of a slot could not be recorded, it is looked at again", "feed", slot.Feed, "slot", slot.At, "err", err)
 		return false
 	}
-	d.Ended(slot.Feed, s, err)
+	d.Ended(slot.Feed, begun.Run)
 	return true
 }
 
 // keep prolongs the right to carry a run until ctx ends, and ends the run when
-// another has it.
+// another has it, or nobody is to.
 func (d *Daemon) keep(ctx context.Context, begun importer.Begun, cancel context.CancelCauseFunc) {
-	ticker := time.NewTicker(d.Lease / 3)
+	ticker := time.NewTicker(min(d.Lease/3, time.Second))
 	defer ticker.Stop()
 	for {
+		err := d.Ledger.RenewRun(ctx, begun, d.Lease)
+		if errors.Is(err, importer.ErrLeaseLost) || errors.Is(err, importer.ErrCancelled) {
+			cancel(err)
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if err := d.Ledger.RenewRun(ctx, begun, d.Lease); errors.Is(err, importer.ErrLeaseLost) {
-				cancel(err)
-				return
-			}
 		}
 	}
 }

@@ -7,10 +7,13 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,41 +33,50 @@ type Feed struct {
 	Name     string
 	Schedule schedule.Schedule
 	Rules    schedule.Rules
+	Zone     *time.Location
+	ExpectBy *schedule.Clock // a drop must have come by then on each day that has a slot; nil: none is expected
 	// Run carries a run of the feed to its end, or until ctx ends.
 	Run func(ctx context.Context, begun importer.Begun) (importer.Summary, error)
 }
 
 // Options are what a daemon works with.
 type Options struct {
-	Ledger *ledger.Ledger
-	Feeds  []Feed
-	AtOnce int           // runs carried by this process
-	Lease  time.Duration // after which a vanished replica's run is taken over
-	Log    *slog.Logger
-	Now    func() time.Time
+	Ledger      *ledger.Ledger
+	AtOnce      int           // runs carried by this process
+	Lease       time.Duration // after which a vanished replica's run is taken over
+	StopTimeout time.Duration // how long runs that are told to stop may take
+	Log         *slog.Logger
+	Now         func() time.Time
 	// Ended is told of each run that this process has carried to its end.
-	Ended func(feed string, s importer.Summary, err error)
+	Ended func(feed string, run int64)
 }
 
 // How long a job attends a run before it makes room for a look at who lives, and
 // how often is looked for due slots at least.
 const (
-	attends  = 20 * time.Second
-	looks    = 15 * time.Second
-	queue    = "runs"
-	capacity = 1000 // jobs attended at once: they wait
+	attends = 20 * time.Second
+	looks   = 15 * time.Second
+	queue   = "runs"
+	forever = 1 << 14 // attempts: a run is given up by the ledger's word alone
 )
+
+// errStopping is why the runs of a daemon end that is told to stop.
+var errStopping = errors.New("importer serve was stopped: the next start goes on")
 
 // Daemon plans and carries runs until it is stopped.
 type Daemon struct {
 	Options
 
-	feeds  map[string]Feed
 	client *river.Client[pgx.Tx]
+	room   chan struct{}   // a place for each run that may be carried at once
 	runs   context.Context //nolint:containedctx // outlives each job, and ends with Serve
-	mu     sync.Mutex
-	going  map[SlotArgs]*going
 	all    sync.WaitGroup
+	wake   chan struct{}            // the feeds have changed
+	days   map[string]schedule.Date // by feed: the last day that was judged, as far as this process knows; the planner's
+
+	mu    sync.Mutex
+	feeds map[string]Feed
+	going map[SlotArgs]*going
 }
 
 // going is a run that this process carries.
@@ -76,26 +88,14 @@ type going struct {
 // SlotArgs is the job that has somebody carry a slot's run.
 type SlotArgs struct {
 	Feed string    `json:"feed"`
-	Slot time.Time `json:"slot"`
+	At   time.Time `json:"at"`
 }
 
 // Kind names the job for River.
 func (SlotArgs) Kind() string { return "slot" }
 
-// Migrate makes River's tables. Many replicas may do so at once.
-func Migrate(ctx context.Context, l *ledger.Ledger) (err error) {
-	conn, err := l.River().Acquire(ctx)
-	if err != nil {
-		return fmt.Errorf("migrating the job engine: %w", err)
-	}
-	defer conn.Release()
-	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock(hashtext('importer.river'))`); err != nil {
-		return fmt.Errorf("migrating the job engine: %w", err)
-	}
-	defer func() {
-		_, unlock := conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(hashtext('importer.river'))`)
-		err = errors.Join(err, unlock)
-	}()
+// Migrate makes the job engine's tables, and changes those of an older one.
+func Migrate(ctx context.Context, l *ledger.Ledger) error {
 	m, err := rivermigrate.New(riverpgxv5.New(l.River()), nil)
 	if err != nil {
 		return fmt.Errorf("migrating the job engine: %w", err)
@@ -107,27 +107,50 @@ func Migrate(ctx context.Context, l *ledger.Ledger) (err error) {
 }
 
 // New makes a daemon.
-func New(o Options) (*Daemon, error) {
-	d := &Daemon{Options: o, feeds: map[string]Feed{}, going: map[SlotArgs]*going{}}
-	for _, f := range o.Feeds {
-		d.feeds[f.Name] = f
+func New(o Options, feeds []Feed) (*Daemon, error) {
+	d := &Daemon{
+		Options: o, going: map[SlotArgs]*going{},
+		room: make(chan struct{}, o.AtOnce), wake: make(chan struct{}, 1), days: map[string]schedule.Date{},
 	}
+	d.Use(feeds)
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &attendant{daemon: d})
 	var err error
 	d.client, err = river.NewClient(riverpgxv5.New(o.Ledger.River()), &river.Config{
 		Logger:               slog.New(slog.DiscardHandler), // what matters is logged here
-		Queues:               map[string]river.QueueConfig{queue: {MaxWorkers: capacity}},
+		Queues:               map[string]river.QueueConfig{queue: {MaxWorkers: o.AtOnce}},
 		Workers:              workers,
 		JobTimeout:           attends + attends/2,
 		RescueStuckJobsAfter: 3 * attends,
 		RetryPolicy:          soon{},
-		MaxAttempts:          1 << 14, // a run is given up by the ledger's word alone
 	})
 	if err != nil {
 		return nil, fmt.Errorf("setting up the job engine: %w", err)
 	}
 	return d, nil
+}
+
+// Use has the daemon know these feeds and no others from now on. Runs that are
+// going go on as they began.
+func (d *Daemon) Use(feeds []Feed) {
+	known := make(map[string]Feed, len(feeds))
+	for _, f := range feeds {
+		known[f.Name] = f
+	}
+	d.mu.Lock()
+	d.feeds = known
+	d.mu.Unlock()
+	select {
+	case d.wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// known are the feeds, by name.
+func (d *Daemon) known() []Feed {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.SortedFunc(maps.Values(d.feeds), func(a, b Feed) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // soon has a job that failed try again in a moment: its run is in the ledger.
@@ -138,17 +161,33 @@ func (soon) NextRetry(*rivertype.JobRow) time.Time { return time.Now().Add(time.
 // Serve plans and carries runs until ctx ends. Then the runs that are going are
 // stopped, as an interrupted command is, and the next start goes on with them.
 func (d *Daemon) Serve(ctx context.Context) error {
-	var stop context.CancelFunc
-	d.runs, stop = context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	if err := d.client.Start(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("starting the job engine: %w", err)
+	var stop context.CancelCauseFunc
+	d.runs, stop = context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	if err := d.start(ctx); err != nil {
+		return err
 	}
 	d.plan(ctx)
-	stop()
-	d.all.Wait()
-	if err := d.client.StopAndCancel(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("stopping the job engine: %w", err)
+	stop(errStopping)
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.StopTimeout)
+	defer cancel()
+	if err := d.client.StopAndCancel(ending); err != nil {
+		d.Log.Warn("the job engine could not be stopped in order: in a minute others take over its jobs", "err", err)
+	}
+	left := make(chan struct{})
+	go func() { d.all.Wait(); close(left) }()
+	select {
+	case <-left:
+		return nil
+	case <-ending.Done():
+		return fmt.Errorf("runs were still going after serve.stop_timeout (%s): the next start asks the dialer what became of their calls and goes on", d.StopTimeout)
+	}
+}
+
+// start starts the job engine.
+func (d *Daemon) start(ctx context.Context) error {
+	if err := d.client.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("starting the job engine: %w", err)
 	}
 	return nil
 }

@@ -2,78 +2,109 @@ package daemon
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
 	"importer/internal/ledger"
 	"importer/internal/schedule"
 )
 
-// plan judges slots when they are due, until ctx ends.
+// The clock is believed to have been wrong before, not to be now, when slots were
+// judged so far ahead of it. No slot is judged twice for that.
+const wrongBefore = 24 * time.Hour
+
+// plan judges slots when they are due, and days when a drop should have come,
+// until ctx ends.
 func (d *Daemon) plan(ctx context.Context) {
-	for {
+	for ctx.Err() == nil {
 		next, err := d.judge(ctx)
 		if err != nil && ctx.Err() == nil {
 			d.Log.Warn("the schedules could not be looked at, trying again", "err", err)
 		}
-		wait := looks
+		wait := min(looks, d.Lease)
 		if until := next.Sub(d.Now()); !next.IsZero() && until < wait {
 			wait = max(until, 0)
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
-			return
+		case <-d.wake:
 		case <-timer.C:
 		}
+		timer.Stop()
 	}
 }
 
-// judge judges the slots that are due, and returns when the next one is.
+// judge judges what is due, and returns when more will be.
 func (d *Daemon) judge(ctx context.Context) (next time.Time, err error) {
-	states, err := d.Ledger.Schedules(ctx, slices.Sorted(maps.Keys(d.feeds)))
+	feeds := d.known()
+	names := make([]string, len(feeds))
+	for i, f := range feeds {
+		names[i] = f.Name
+	}
+	now := d.Now()
+	states, err := d.Ledger.Schedules(ctx, names, now)
 	if err != nil {
 		return next, err
 	}
-	now := d.Now()
-	for name, f := range d.feeds {
-		last := states[name].Last
-		if at := f.Schedule.Next(last); !at.IsZero() && !at.After(now) {
-			if last, err = d.judgeFeed(ctx, f, now); err != nil {
+	for _, f := range feeds {
+		state := states[f.Name]
+		at := f.Schedule.Next(state.Last)
+		if ahead := state.Last.Sub(now) > wrongBefore; ahead || !at.IsZero() && !at.After(now) {
+			if err := d.judgeSlots(ctx, f, now); err != nil {
 				return next, err
 			}
+			at = f.Schedule.Next(now)
 		}
-		if at := f.Schedule.Next(last); !at.IsZero() && (next.IsZero() || at.Before(next)) {
-			next = at
+		by, err := d.judgeDay(ctx, f, state, now)
+		if err != nil {
+			return next, err
 		}
+		next = earlier(next, earlier(at, by))
 	}
-	return next, nil
+	return next, d.adopt(ctx, names)
 }
 
-// judgeFeed judges a feed's due slots, and returns the last that was judged.
-func (d *Daemon) judgeFeed(ctx context.Context, f Feed, now time.Time) (last time.Time, err error) {
+// earlier is the earlier one of two moments, of which the zero time is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func (d *Daemon) judgeSlots(ctx context.Context, f Feed, now time.Time) error {
 	var decision schedule.Decision
-	err = d.Ledger.JudgeSlots(ctx, f.Name, func(s ledger.SlotState) ([]ledger.JudgedSlot, time.Time) {
+	err := d.Ledger.JudgeSlots(ctx, f.Name, func(s ledger.SlotState) ([]ledger.JudgedSlot, time.Time) {
 		rules := f.Rules
 		rules.Paused = rules.Paused || s.Paused
+		if ahead := s.Last.Sub(now); ahead > wrongBefore {
+			d.Log.Error("slots were judged far ahead of the clock, which was wrong then or is now: the schedule goes on from now, and no slot runs twice", "feed", f.Name, "ahead", ahead)
+			s.Last = now
+		}
 		decision = f.Schedule.Plan(schedule.State{Last: s.Last, Running: s.Running, Queued: s.Queued}, now, rules)
 		return judged(decision), decision.Last
-	}, func(ctx context.Context, tx pgx.Tx, at time.Time) error {
-		_, err := d.client.InsertTx(ctx, tx, SlotArgs{Feed: f.Name, Slot: at}, &river.InsertOpts{Queue: queue})
-		return err
+	}, func(ctx context.Context, tx pgx.Tx, s ledger.JudgedSlot) error {
+		if !s.Runs {
+			return nil
+		}
+		return insert(ctx, d.client, tx, f.Name, s.At)
 	})
 	if err != nil {
-		return last, err
+		return err
+	}
+	if e := decision.Earlier; e != nil {
+		d.Log.Warn("slots of the schedule have passed", "feed", f.Name, "from", e.First, "to", e.Last, "verdict", e.Verdict)
 	}
 	for _, s := range decision.Slots {
-		d.Log.Info("a slot of the schedule", "feed", f.Name, "slot", s.At, "verdict", s.Verdict)
+		log := d.Log.Info
+		if s.Verdict == schedule.Missed || s.Verdict == schedule.Overlap {
+			log = d.Log.Warn
+		}
+		log("a slot of the schedule", "feed", f.Name, "slot", s.At, "verdict", s.Verdict)
 	}
-	return decision.Last, nil
+	return nil
 }
 
 func judged(d schedule.Decision) []ledger.JudgedSlot {
@@ -85,4 +116,38 @@ func judged(d schedule.Decision) []ledger.JudgedSlot {
 		slots = append(slots, ledger.JudgedSlot{At: s.At, Verdict: string(s.Verdict), Runs: s.Verdict == schedule.Run || s.Verdict == schedule.Queue})
 	}
 	return slots
+}
+
+// patience is how long a run that is going may still bring in the drop of a day
+// before that is said to be late.
+const patience = time.Hour
+
+// judgeDay judges whether a feed's drop of today has come, once it must have, and
+// returns when that is if it is still to be judged.
+func (d *Daemon) judgeDay(ctx context.Context, f Feed, state ledger.SlotState, now time.Time) (at time.Time, err error) {
+	day := schedule.DateOf(now.In(f.Zone))
+	if f.ExpectBy == nil || state.Paused || d.days[f.Name] == day || !f.Schedule.Expects(day, f.Rules) {
+		return at, nil
+	}
+	by := schedule.ExpectBy(day, *f.ExpectBy, f.Zone)
+	if now.Before(by) {
+		return by, nil
+	}
+	if by.Before(state.Since) { // nobody was to look for it then
+		return at, nil
+	}
+	from := schedule.ExpectBy(day, 0, f.Zone)
+	judged, late, err := d.Ledger.JudgeDay(ctx, f.Name, calendar(day), from, by, now.Before(by.Add(patience)), func(context.Context, pgx.Tx) error { return nil })
+	if judged {
+		d.days[f.Name] = day
+	}
+	if late {
+		d.Log.Warn("no drop has come by the time at which one was expected", "feed", f.Name, "by", by)
+	}
+	return at, err
+}
+
+// calendar is a day as PostgreSQL takes it.
+func calendar(d schedule.Date) time.Time {
+	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
 }

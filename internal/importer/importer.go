@@ -219,7 +219,7 @@ func (im *Importer) carry(ctx context.Context, feed Feed, kind string, work func
 	r.summary.Alarms = r.line.alarms()
 	r.summary.Seconds = time.Since(started).Seconds()
 	err := im.briefly(ctx, func(ctx context.Context) error {
-		return im.Ledger.FinishRun(ctx, r.id, r.summary, cause)
+		return im.Ledger.FinishRun(ctx, r.id, r.holder, r.summary, cause)
 	})
 	return r.summary, join(cause, err)
 }
@@ -432,11 +432,7 @@ func (e *UnreadableError) Unwrap() error { return e.Err }
 // alreadyImported accounts for a drop that was done before: nothing is written
 // again, its rows count as duplicates of themselves.
 func (r *run) alreadyImported(ctx context.Context, d Drop, name string) error {
-	counts := Counts{}
-	if d.Recorded > 0 {
-		counts[StateReason{Duplicate, ReasonAlreadyImported}] = d.Recorded
-	}
-	s := DropSummary{Drop: d, Already: true, Counts: counts}
+	s := DropSummary{Drop: d, Already: true, Counts: d.AsDuplicates()}
 	if name != d.Name {
 		s.As = name
 	}

@@ -11,8 +11,11 @@ import (
 // is safe to make again.
 var ErrUnavailable = errors.New("ledger unavailable")
 
-// ErrLeaseLost is returned when another process has taken over a drop.
-var ErrLeaseLost = errors.New("another importer has taken over this drop")
+// ErrLeaseLost is returned when another process has taken over a drop or a run.
+var ErrLeaseLost = errors.New("another importer has taken over this drop or run")
+
+// ErrCancelled is why a run ends that a person has cancelled.
+var ErrCancelled = errors.New("cancelled: its rows stay pending, and the feed's next run goes on with them")
 
 // LeasedError is returned when another process works on a drop.
 type LeasedError struct {
@@ -32,7 +35,8 @@ type Runs interface {
 	// one that was done.
 	JoinDrop(ctx context.Context, run int64, d Drop, already bool) error
 	// FinishRun writes a run's end. A nil cause is a run that did all it could.
-	FinishRun(ctx context.Context, run int64, s Summary, cause error) error
+	// Returns ErrLeaseLost when another process carries the run by now.
+	FinishRun(ctx context.Context, run, holder int64, s Summary, cause error) error
 }
 
 // Drops remembers which drops there are.

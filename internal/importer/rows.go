@@ -132,6 +132,14 @@ type Drop struct {
 	Settings  string    // Feed.Settings under which it was recorded
 }
 
+// AsDuplicates counts the rows of a done drop for a run that met it again.
+func (d Drop) AsDuplicates() Counts {
+	if d.Recorded == 0 {
+		return Counts{}
+	}
+	return Counts{StateReason{Duplicate, ReasonAlreadyImported}: d.Recorded}
+}
+
 // Outside counts a file's lines that are neither header nor record, and lists
 // the first of them.
 type Outside struct {

@@ -95,6 +95,24 @@ func (l *Ledger) Version(ctx context.Context) (current, wanted int64, err error)
 	return current, wanted, err
 }
 
+// Alone does work while no other process does any under the same lock.
+func (l *Ledger) Alone(ctx context.Context, work func() error) error {
+	conn, err := l.pool.Acquire(ctx)
+	if err != nil {
+		return classify(ctx, err)
+	}
+	defer conn.Release()
+	const lock, unlock = `SELECT pg_advisory_lock(hashtextextended('importer.migrate', 0))`, `SELECT pg_advisory_unlock(hashtextextended('importer.migrate', 0))`
+	if _, err := conn.Exec(ctx, lock); err != nil {
+		return classify(ctx, err)
+	}
+	worked := work()
+	if _, err := conn.Exec(context.WithoutCancel(ctx), unlock); err != nil {
+		return errors.Join(worked, classify(ctx, err), conn.Conn().Close(context.WithoutCancel(ctx)))
+	}
+	return worked
+}
+
 // Migrate brings the schema up to date and returns how many steps it took.
 // Many processes may do so at once. A schema newer than this program is
 // refused.

@@ -30,7 +30,7 @@ func reviewed(t *testing.T) (l *ledger.Ledger, finished, going *work) {
 	sum := importer.Summary{
 		Drops: []importer.DropSummary{{Drop: finished.d, Counts: counts}}, Calls: 3, Seconds: 1.5, Alarms: []string{"a lead is there twice"},
 	}
-	require.NoError(t, l.FinishRun(t.Context(), finished.run, sum, errors.New("the dialer is away")))
+	require.NoError(t, l.FinishRun(t.Context(), finished.run, finished.holder, sum, errors.New("the dialer is away")))
 
 	going = begin(t, l, "bravo").recorded(t, 4, 5).armed(t, 1)
 	require.NoError(t, l.JoinDrop(t.Context(), going.run, going.d, false))

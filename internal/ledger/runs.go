@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -52,25 +53,51 @@ func (c counts) load() importer.Counts {
 }
 
 // FinishRun implements importer.Runs. Its commit is durable, and with it all
-// commits before.
-func (l *Ledger) FinishRun(ctx context.Context, run int64, s importer.Summary, cause error) error {
+// commits before. The calls of those who carried the run before are known from
+// what they settled, and what they left uncounted is counted now.
+func (l *Ledger) FinishRun(ctx context.Context, run, holder int64, s importer.Summary, cause error) error {
+	const (
+		finish = `
+			UPDATE runs SET finished = now(), calls = greatest(calls, $3), error = $5, alarms = $6,
+				seconds = CASE WHEN carriers > 1 THEN extract(epoch FROM clock_timestamp() - started) ELSE $4 END
+			WHERE id = $1 AND (holder IS NULL OR holder = $2) RETURNING carriers > 1`
+		count = `UPDATE run_drops SET counts = $3 WHERE run_id = $1 AND drop_id = $2`
+	)
 	text := ""
 	if cause != nil {
 		text = storable(cause.Error())
 	}
 	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
-		for _, d := range s.Drops {
-			counted, err := json.Marshal(storeCounts(d.Counts))
-			if err != nil {
-				return fmt.Errorf("storing a run's counts: %w", err)
+		var shared bool
+		err := tx.QueryRow(ctx, finish, run, holder, s.Calls, s.Seconds, text, clean(s.Alarms)).Scan(&shared)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return importer.ErrLeaseLost
+		}
+		if err != nil {
+			return err
+		}
+		store := func(drops []importer.DropSummary) error {
+			for _, d := range drops {
+				counted, err := json.Marshal(storeCounts(d.Counts))
+				if err != nil {
+					return fmt.Errorf("storing a run's counts: %w", err)
+				}
+				if _, err := tx.Exec(ctx, count, run, d.Drop.ID, counted); err != nil {
+					return err
+				}
 			}
-			if _, err := tx.Exec(ctx, `UPDATE run_drops SET counts = $3 WHERE run_id = $1 AND drop_id = $2`, run, d.Drop.ID, counted); err != nil {
+			return nil
+		}
+		if err := store(s.Drops); err != nil {
+			return err
+		}
+		if shared {
+			drops, err := runDrops(ctx, tx, run)
+			if err := errors.Join(err, store(drops)); err != nil {
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, `UPDATE runs SET finished = now(), calls = $2, seconds = $3, error = $4, alarms = $5 WHERE id = $1`,
-			run, s.Calls, s.Seconds, text, clean(s.Alarms))
 		crashpoint.Reach(crashpoint.FinishWritten)
-		return err
+		return nil
 	})
 }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,9 +12,16 @@ import (
 	"importer/internal/importer"
 )
 
+// Slot is a moment at which a run of a feed is to begin.
+type Slot struct {
+	Feed string
+	At   time.Time
+}
+
 // SlotState is what is known of a feed's schedule when its slots are judged.
 type SlotState struct {
-	Last    time.Time // the last slot that was judged; for a new feed, since when it is known
+	Since   time.Time // when the feed was known first
+	Last    time.Time // the last slot that was judged; for a new feed, Since
 	Paused  bool
 	Running bool // the run of a slot is going
 	Queued  bool // a slot waits for it
@@ -27,47 +35,56 @@ type JudgedSlot struct {
 	Runs    bool // a run is to begin, now or when the one before has ended
 }
 
-// SlotRun is a slot whose run was begun, or is to begin.
-type SlotRun struct {
-	Feed string
-	At   time.Time
-	Run  int64 // 0: it has not begun
-}
+// Enqueue adds jobs in the transaction of what they are about.
+type Enqueue func(ctx context.Context, tx pgx.Tx) error
 
 // Schedules tells how far the feeds' schedules were judged. A feed that was not
 // known is known from now on.
-func (l *Ledger) Schedules(ctx context.Context, feeds []string) (states map[string]SlotState, err error) {
+func (l *Ledger) Schedules(ctx context.Context, feeds []string, now time.Time) (states map[string]SlotState, err error) {
 	const (
-		know = `INSERT INTO schedules (feed) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING`
-		look = `SELECT feed, last, paused FROM schedules WHERE feed = ANY ($1)`
+		look = `SELECT feed, since, last, paused FROM schedules WHERE feed = ANY ($1)`
+		know = `INSERT INTO schedules (feed, since, last) SELECT unnest($1::text[]), $2, $2 ON CONFLICT DO NOTHING`
 	)
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		states = map[string]SlotState{}
-		if _, err := tx.Exec(ctx, know, feeds); err != nil {
-			return err
-		}
 		rows, err := tx.Query(ctx, look, feeds)
 		if err != nil {
 			return err
 		}
 		var feed string
 		var s SlotState
-		_, err = pgx.ForEachRow(rows, []any{&feed, &s.Last, &s.Paused}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&feed, &s.Since, &s.Last, &s.Paused}, func() error {
 			states[feed] = s
 			return nil
 		})
+		if err != nil || len(states) == len(feeds) {
+			return err
+		}
+		var fresh []string
+		for _, feed := range feeds {
+			if _, known := states[feed]; !known {
+				fresh = append(fresh, feed)
+				states[feed] = SlotState{Since: now, Last: now}
+			}
+		}
+		_, err = tx.Exec(ctx, know, fresh, now)
 		return err
 	})
 	return states, err
 }
 
+// openSlots is a condition on schedule_slots: a run is to begin or to end.
+const openSlots = `ended IS NULL AND verdict IN ('run', 'queue', 'asked')`
+
 // JudgeSlots records what becomes of a feed's due slots. judge is given how things
 // stand while nobody else can judge, and returns the slots and the last of them;
-// enqueue is called for each that runs. All is one transaction.
-func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotState) ([]JudgedSlot, time.Time), enqueue func(context.Context, pgx.Tx, time.Time) error) error {
+// enqueue is called for each that is new and runs. All is one transaction.
+func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotState) ([]JudgedSlot, time.Time), enqueue func(context.Context, pgx.Tx, JudgedSlot) error) error {
 	const (
-		lock   = `SELECT last, paused FROM schedules WHERE feed = $1 FOR UPDATE`
-		open   = `SELECT count(*) FILTER (WHERE verdict = 'run' OR run_id IS NOT NULL) > 0, count(*) FILTER (WHERE verdict = 'queue' AND run_id IS NULL) > 0 FROM schedule_slots WHERE feed = $1 AND ended IS NULL AND verdict IN ('run', 'queue')`
+		lock = `SELECT last, paused FROM schedules WHERE feed = $1 FOR UPDATE`
+		open = `
+			SELECT count(*) FILTER (WHERE verdict <> 'queue' OR run_id IS NOT NULL) > 0, count(*) FILTER (WHERE verdict = 'queue' AND run_id IS NULL) > 0
+			FROM schedule_slots WHERE feed = $1 AND ` + openSlots
 		record = `INSERT INTO schedule_slots (feed, slot, until, verdict) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
 		move   = `UPDATE schedules SET last = $2 WHERE feed = $1`
 	)
@@ -85,8 +102,8 @@ func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotSta
 			if err != nil {
 				return err
 			}
-			if slot.Runs && tag.RowsAffected() == 1 {
-				if err := enqueue(ctx, tx, slot.At); err != nil {
+			if tag.RowsAffected() == 1 {
+				if err := enqueue(ctx, tx, slot); err != nil {
 					return err
 				}
 			}
@@ -96,60 +113,136 @@ func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotSta
 	})
 }
 
+// AskRun records that a person wants a run of a feed now, as a slot of its own,
+// and returns its moment. Not ok: one that was asked for has not begun yet.
+func (l *Ledger) AskRun(ctx context.Context, feed string, enqueue func(context.Context, pgx.Tx, time.Time) error) (at time.Time, ok bool, err error) {
+	const (
+		lock  = `SELECT pg_advisory_xact_lock(hashtextextended('importer.asked.' || $1, 0))`
+		asked = `SELECT slot FROM schedule_slots WHERE feed = $1 AND verdict = 'asked' AND run_id IS NULL AND ended IS NULL`
+		ask   = `INSERT INTO schedule_slots (feed, slot, verdict) VALUES ($1, clock_timestamp(), 'asked') RETURNING slot`
+	)
+	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lock, feed); err != nil {
+			return err
+		}
+		err := tx.QueryRow(ctx, asked, feed).Scan(&at)
+		if ok = errors.Is(err, pgx.ErrNoRows); !ok {
+			return err
+		}
+		if err := tx.QueryRow(ctx, ask, feed).Scan(&at); err != nil {
+			return err
+		}
+		return enqueue(ctx, tx, at)
+	})
+	return at, ok, err
+}
+
+// SlotStanding is how a slot stands for whoever would begin its run.
+type SlotStanding int
+
+// How a slot may stand.
+const (
+	SlotEnded SlotStanding = iota // there is nothing left to do
+	SlotBusy                      // somebody carries it, or it waits for an earlier one of its feed
+	SlotBegun                     // it is the caller's to carry
+)
+
 // BeginSlot begins the run of a slot, or goes on with it when whoever carried it
-// has died. Not ok: somebody carries it, an earlier slot of the feed is still
-// going, or it has ended.
-func (l *Ledger) BeginSlot(ctx context.Context, feed string, at time.Time, ttl time.Duration) (begun importer.Begun, ok bool, err error) {
+// has died or left it.
+func (l *Ledger) BeginSlot(ctx context.Context, feed string, at time.Time, ttl time.Duration) (begun importer.Begun, standing SlotStanding, err error) {
 	const (
 		lock = `
-			SELECT run_id FROM schedule_slots s WHERE feed = $1 AND slot = $2 AND ended IS NULL
-				AND NOT EXISTS (SELECT FROM schedule_slots WHERE feed = $1 AND slot < $2 AND ended IS NULL AND verdict IN ('run', 'queue'))
-			FOR UPDATE`
+			SELECT run_id, EXISTS (SELECT FROM schedule_slots WHERE feed = $1 AND slot < $2 AND ` + openSlots + `)
+			FROM schedule_slots WHERE feed = $1 AND slot = $2 AND ` + openSlots + ` FOR UPDATE`
 		start = `INSERT INTO runs (feed, kind, holder, leased_until) VALUES ($1, 'run', nextval('holders'), clock_timestamp() + $2) RETURNING id, holder`
 		note  = `UPDATE schedule_slots SET run_id = $3 WHERE feed = $1 AND slot = $2`
 		goOn  = `
-			UPDATE runs SET holder = nextval('holders'), leased_until = clock_timestamp() + $2
+			UPDATE runs SET holder = nextval('holders'), leased_until = clock_timestamp() + $2, carriers = carriers + 1, finished = NULL, error = ''
 			WHERE id = $1 AND (leased_until IS NULL OR leased_until < clock_timestamp()) RETURNING id, holder`
+		recount = `UPDATE run_drops SET counts = NULL WHERE run_id = $1 AND NOT already`
 	)
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		var run *int64
-		if err := tx.QueryRow(ctx, lock, feed, at).Scan(&run); err != nil {
+		var waits bool
+		standing = SlotEnded
+		if err := tx.QueryRow(ctx, lock, feed, at).Scan(&run, &waits); err != nil {
 			return err
 		}
-		if run != nil {
-			return tx.QueryRow(ctx, goOn, *run, ttl).Scan(&begun.Run, &begun.Holder)
+		standing = SlotBusy
+		switch {
+		case waits:
+			return nil
+		case run != nil:
+			if err := tx.QueryRow(ctx, goOn, *run, ttl).Scan(&begun.Run, &begun.Holder); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, recount, *run); err != nil {
+				return err
+			}
+		default:
+			if err := tx.QueryRow(ctx, start, feed, ttl).Scan(&begun.Run, &begun.Holder); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, note, feed, at, begun.Run); err != nil {
+				return err
+			}
 		}
-		if err := tx.QueryRow(ctx, start, feed, ttl).Scan(&begun.Run, &begun.Holder); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, note, feed, at, begun.Run)
-		return err
+		standing = SlotBegun
+		return nil
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return begun, false, nil
+		return begun, standing, nil
 	}
-	return begun, err == nil, err
+	return begun, standing, err
 }
 
-// EndSlot records that a slot's run has ended.
-func (l *Ledger) EndSlot(ctx context.Context, feed string, at time.Time) error {
-	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE schedule_slots SET ended = now() WHERE feed = $1 AND slot = $2 AND ended IS NULL`, feed, at)
+// LeftSlots lists the feeds' slots whose runs nobody has carried for a while: they
+// were left, their carriers have died, or nobody has begun them.
+func (l *Ledger) LeftSlots(ctx context.Context, feeds []string, while time.Duration) (left []Slot, err error) {
+	const query = `
+		SELECT s.feed, slot FROM schedule_slots s LEFT JOIN runs ON runs.id = run_id
+		WHERE s.feed = ANY ($1) AND judged < clock_timestamp() - $2::interval AND ` + openSlots + `
+			AND (leased_until IS NULL OR leased_until < clock_timestamp())
+		ORDER BY slot`
+	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, query, feeds, while)
+		if err != nil {
+			return err
+		}
+		left, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Slot])
 		return err
+	})
+	return left, err
+}
+
+// EndSlot records that a slot's run has ended, once, and adds what follows.
+func (l *Ledger) EndSlot(ctx context.Context, feed string, at time.Time, follows Enqueue) error {
+	const end = `UPDATE schedule_slots SET ended = now() WHERE feed = $1 AND slot = $2 AND ended IS NULL`
+	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, end, feed, at)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		return follows(ctx, tx)
 	})
 }
 
 // RenewRun prolongs the right to carry a run. Returns importer.ErrLeaseLost when
-// holder has it no more.
+// holder has it no more, and importer.ErrCancelled when nobody is to carry it.
 func (l *Ledger) RenewRun(ctx context.Context, b importer.Begun, ttl time.Duration) error {
-	const renew = `UPDATE runs SET leased_until = clock_timestamp() + $3 WHERE id = $1 AND holder = $2`
-	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, renew, b.Run, b.Holder, ttl)
-		if err == nil && tag.RowsAffected() == 0 {
-			return importer.ErrLeaseLost
-		}
-		return err
+	const renew = `UPDATE runs SET leased_until = clock_timestamp() + $3 WHERE id = $1 AND holder = $2 RETURNING cancelled IS NOT NULL`
+	var cancelled bool
+	err := l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, renew, b.Run, b.Holder, ttl).Scan(&cancelled)
 	})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return importer.ErrLeaseLost
+	case err == nil && cancelled:
+		return importer.ErrCancelled
+	default:
+		return err
+	}
 }
 
 // LeaveRun gives up the right to carry a run, so that somebody else may at once.
@@ -160,13 +253,76 @@ func (l *Ledger) LeaveRun(ctx context.Context, b importer.Begun) error {
 	})
 }
 
+// CancelRun has a slot's run stopped by whoever carries it.
+func (l *Ledger) CancelRun(ctx context.Context, run int64) error {
+	const (
+		known  = `SELECT EXISTS (SELECT FROM schedule_slots WHERE run_id = runs.id), EXISTS (SELECT FROM schedule_slots WHERE run_id = runs.id AND ended IS NULL) FROM runs WHERE id = $1`
+		cancel = `UPDATE runs SET cancelled = coalesce(cancelled, now()) WHERE id = $1`
+	)
+	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		var served, open bool
+		err := tx.QueryRow(ctx, known, run).Scan(&served, &open)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return ErrNoRun
+		case err != nil:
+			return err
+		case !served:
+			return fmt.Errorf("run %d is not one of importer serve's: interrupt the command that carries it", run)
+		case !open:
+			return fmt.Errorf("run %d has ended already", run)
+		}
+		_, err = tx.Exec(ctx, cancel, run)
+		return err
+	})
+}
+
 // PauseFeed keeps a feed's schedule from beginning runs, or lets it again.
 func (l *Ledger) PauseFeed(ctx context.Context, feed string, paused bool) error {
-	const set = `INSERT INTO schedules (feed, paused) VALUES ($1, $2) ON CONFLICT (feed) DO UPDATE SET paused = excluded.paused`
+	const set = `INSERT INTO schedules (feed, since, last, paused) VALUES ($1, now(), now(), $2) ON CONFLICT (feed) DO UPDATE SET paused = excluded.paused`
 	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, set, feed, paused)
 		return err
 	})
+}
+
+// JudgeDay records, once, whether a drop of a feed has come on a day, which begins
+// with from, when it must have by now; when none has, it is late, and adds what
+// follows. Not judged (patient): a run of the feed is going that may be about to
+// bring one in.
+func (l *Ledger) JudgeDay(ctx context.Context, feed string, day, from, by time.Time, patient bool, follows Enqueue) (judged, late bool, err error) {
+	const (
+		known  = `SELECT EXISTS (SELECT FROM expected_drops WHERE feed = $1 AND day = $2)`
+		going  = `SELECT EXISTS (SELECT FROM schedule_slots WHERE feed = $1 AND ` + openSlots + `)`
+		record = `
+			INSERT INTO expected_drops (feed, day, by, late)
+			SELECT $1, $2, $4, NOT EXISTS (SELECT FROM drops WHERE feed = $1 AND first_seen >= $3)
+				AND NOT EXISTS (SELECT FROM files WHERE feed = $1 AND taken >= $3)
+			ON CONFLICT DO NOTHING RETURNING late`
+	)
+	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		judged, late = true, false
+		var before bool
+		if err := tx.QueryRow(ctx, known, feed, day).Scan(&before); err != nil || before {
+			return err
+		}
+		if patient {
+			var busy bool
+			if err := tx.QueryRow(ctx, going, feed).Scan(&busy); err != nil || busy {
+				judged = false
+				return err
+			}
+		}
+		err = tx.QueryRow(ctx, record, feed, day, from, by).Scan(&late)
+		if errors.Is(err, pgx.ErrNoRows) { // another replica was faster
+			return nil
+		}
+		if err != nil || !late {
+			return err
+		}
+		return follows(ctx, tx)
+	})
+	return judged, late, err
 }
 
 // River is the pool that the job engine works on.

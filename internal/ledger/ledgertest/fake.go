@@ -74,7 +74,7 @@ func (f *Fake) StartRun(context.Context, string, string) (run, holder int64, err
 func (f *Fake) JoinDrop(context.Context, int64, importer.Drop, bool) error { return nil }
 
 // FinishRun implements importer.Runs.
-func (f *Fake) FinishRun(_ context.Context, run int64, _ importer.Summary, cause error) error {
+func (f *Fake) FinishRun(_ context.Context, run, _ int64, _ importer.Summary, cause error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ended[run] = ""

@@ -48,9 +48,9 @@ var dropPromises = []promise{
 		sum := importer.Summary{Run: w.run, Feed: "acme", Drops: []importer.DropSummary{{Drop: w.d, Counts: w.tally()}}, Calls: 1, Alarms: []string{"\x00\xff"}}
 		for range 2 {
 			require.NoError(t, l.JoinDrop(t.Context(), w.run, w.d, false))
-			require.NoError(t, l.FinishRun(t.Context(), w.run, sum, errors.New("stopped \x00\xff")))
+			require.NoError(t, l.FinishRun(t.Context(), w.run, w.holder, sum, errors.New("stopped \x00\xff")))
 		}
-		require.NoError(t, l.FinishRun(t.Context(), w.run, importer.Summary{}, nil))
+		require.NoError(t, l.FinishRun(t.Context(), w.run, w.holder, importer.Summary{}, nil))
 	}},
 	{"a drop is known by feed and hash", func(t *testing.T, l importer.Ledger) {
 		d, err := l.OpenDrop(t.Context(), newDrop("acme", "a"))

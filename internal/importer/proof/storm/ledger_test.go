@@ -24,8 +24,8 @@ func (p *process) JoinDrop(ctx context.Context, run int64, d importer.Drop, alre
 	return err
 }
 
-func (p *process) FinishRun(ctx context.Context, run int64, s importer.Summary, cause error) error {
-	_, err := book(p, "finish run", func() (none, error) { return none{}, p.ledger.FinishRun(ctx, run, s, cause) })
+func (p *process) FinishRun(ctx context.Context, run, holder int64, s importer.Summary, cause error) error {
+	_, err := book(p, "finish run", func() (none, error) { return none{}, p.ledger.FinishRun(ctx, run, holder, s, cause) })
 	return err
 }
 

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"importer/internal/daemon"
+)
+
+// ask has the daemon carry a run.
+func (a *app) ask(ctx context.Context, name string) error {
+	feed, err := a.feed(name)
+	if err != nil {
+		return err
+	}
+	if noSource(feed) {
+		return usagef("feeds.%s has no source to pull from: add one (see configs/importer.example.yaml), or import files with importer import", name)
+	}
+	at, fresh, err := daemon.Ask(ctx, a.ledger, name)
+	if err != nil {
+		return err
+	}
+	text := "importer serve is asked for a run of %s, see importer status"
+	if !fresh {
+		text = "importer serve was asked for a run of %s before, which has not begun yet: see importer status"
+	}
+	return a.say(map[string]any{"feed": name, "asked": at.UTC().Format(time.RFC3339Nano), "new": fresh}, text, name)
+}
+
+func pauseCommand(sh *shell) *cobra.Command {
+	return &cobra.Command{
+		Use:   "pause FEED",
+		Short: "Keep a feed's schedule from beginning runs",
+		Long: `From now on the slots of the feed's schedule are recorded as paused, and begin no
+run, in every importer serve that shares the ledger, until importer unpause FEED.
+None of them is made up for later. A run that is going goes on; importer cancel RUN
+stops it. What a person asks for by hand is done all the same.`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error { return sh.pause(cmd.Context(), a[0], true) },
+	}
+}
+
+func unpauseCommand(sh *shell) *cobra.Command {
+	return &cobra.Command{
+		Use:   "unpause FEED",
+		Short: "Let a feed's schedule begin runs again",
+		Args:  args(cobra.ExactArgs(1)),
+		RunE:  func(cmd *cobra.Command, a []string) error { return sh.pause(cmd.Context(), a[0], false) },
+	}
+}
+
+func (sh *shell) pause(ctx context.Context, name string, paused bool) error {
+	return sh.withLedger(ctx, func(a *app) error {
+		if _, err := a.feed(name); err != nil {
+			return err
+		}
+		if err := a.ledger.PauseFeed(ctx, name, paused); err != nil {
+			return err
+		}
+		text := "The schedule of %s begins no runs until importer unpause %[1]s"
+		if !paused {
+			text = "The schedule of %s begins runs again"
+		}
+		return a.say(map[string]any{"feed": name, "paused": paused}, text, name)
+	})
+}
+
+func cancelCommand(sh *shell) *cobra.Command {
+	return &cobra.Command{
+		Use:   "cancel RUN",
+		Short: "Stop a run of importer serve",
+		Long: `Has the importer serve that carries the run stop it within seconds: nothing more is
+sent, calls under way are waited for and settled, and the other rows stay pending.
+The feed's next run goes on with them; importer pause FEED keeps its schedule from
+beginning one.`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			run, err := strconv.ParseInt(a[0], 10, 64)
+			if err != nil || run < 1 {
+				return usagef("%q is no run number, see importer runs", a[0])
+			}
+			return sh.withLedger(cmd.Context(), func(a *app) error {
+				if err := a.ledger.CancelRun(cmd.Context(), run); err != nil {
+					return err
+				}
+				return a.say(map[string]any{"run": run, "cancelled": true}, "Run %d is being stopped, see importer show %[1]d", run)
+			})
+		},
+	}
+}
