@@ -68,6 +68,15 @@ func (sh *shell) load() (*app, error) {
 	return &app{shell: sh, cfg: cfg, log: sh.logger()}, nil
 }
 
+// needs is an error when what a feed's source or key, or a target, cannot be used
+// without is not there. Its name is that in config.Config.Lacks.
+func (a *app) needs(what string) error {
+	if lacks, found := a.cfg.Lacks[what]; found {
+		return lacks
+	}
+	return nil
+}
+
 // logger writes warnings only: what a command did is in its result.
 func (sh *shell) logger() *slog.Logger {
 	if isTerminal(sh.errOut) {
