@@ -73,6 +73,15 @@ func (sh *shell) load() (*app, error) {
 	return a, nil
 }
 
+// needs is an error when what a feed's source or key, or a target, cannot be used
+// without is not there. Its name is that in config.Config.Lacks.
+func (a *app) needs(what string) error {
+	if lacks, found := a.cfg.Lacks[what]; found {
+		return lacks
+	}
+	return nil
+}
+
 // logger writes text on a terminal, and JSON elsewhere.
 func (sh *shell) logger(level slog.Level) *slog.Logger {
 	if isTerminal(sh.errOut) {

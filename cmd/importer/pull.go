@@ -176,6 +176,9 @@ func (a *app) release(ctx context.Context, id int64) error {
 
 // source is where a feed's files come from. The caller closes its place.
 func (a *app) source(ctx context.Context, name string, feed config.Feed, also string) (*source.Feed, error) {
+	if err := a.needs("feeds." + name + ".source"); err != nil {
+		return nil, err
+	}
 	o, err := a.unpacking(name, feed, a.spool(name).Dir)
 	if err != nil {
 		return nil, err

@@ -112,6 +112,9 @@ func (sh *shell) trust(ctx context.Context, name, fingerprint string) error {
 	case len(s.Fingerprint) > 0:
 		return usagef("feeds.%s.source.sftp.fingerprint says which host key is right: change it there", name)
 	}
+	if err := a.needs("feeds." + name + ".source"); err != nil {
+		return err
+	}
 	place, err := a.sftp(name, feed.Source, "")
 	if err != nil {
 		return err

@@ -18,6 +18,9 @@ import (
 // unpacking says how a feed's files are unpacked. What must be seen whole is
 // put into folder meanwhile.
 func (a *app) unpacking(name string, feed config.Feed, folder string) (container.Options, error) {
+	if err := a.needs("feeds." + name + ".pgp"); err != nil {
+		return container.Options{}, err
+	}
 	o := container.Options{TempDir: folder, Say: a.tell}
 	if feed.PGPKeyFile == "" {
 		return o, nil

@@ -155,7 +155,7 @@ func (c *checker) passwordFile(path, file, secret string) Secret {
 func (c *checker) privateFile(path, file, secret string) (text []byte, ok bool) {
 	info, err := os.Stat(file)
 	if err != nil {
-		c.bad(path, "%s %s cannot be read (%v): put the %s there or correct the path", path, file, cause(err), secret)
+		c.lacking(path, "%s %s cannot be read (%v): put the %s there or correct the path", path, file, cause(err), secret)
 		return nil, false
 	}
 	if !info.Mode().IsRegular() {
@@ -168,7 +168,7 @@ func (c *checker) privateFile(path, file, secret string) (text []byte, ok bool) 
 	}
 	text, err = os.ReadFile(file)
 	if err != nil {
-		c.bad(path, "%s %s cannot be read (%v): let the importer's user read it", path, file, cause(err))
+		c.lacking(path, "%s %s cannot be read (%v): let the importer's user read it", path, file, cause(err))
 		return nil, false
 	}
 	return text, true
@@ -181,7 +181,7 @@ func (c *checker) caFile(path string, file *string) {
 	}
 	text, err := os.ReadFile(*file)
 	if err != nil {
-		c.bad(path, "%s %s cannot be read (%v): correct the path", path, *file, cause(err))
+		c.lacking(path, "%s %s cannot be read (%v): correct the path", path, *file, cause(err))
 		return
 	}
 	if !x509.NewCertPool().AppendCertsFromPEM(text) {

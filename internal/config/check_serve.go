@@ -40,7 +40,6 @@ func (c *checker) target(path, name string, t Target) {
 		}
 	}
 	switch {
-	case c.unread[path]:
 	case given == 0:
 		c.bad(path, "%s has none of webhook, chat and mail: say with one of them how it is told", path)
 	case given > 1:

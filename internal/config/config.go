@@ -23,6 +23,11 @@ type Config struct {
 
 	// Warnings are what a person should know although the file can be used.
 	Warnings []Problem `yaml:"-"`
+
+	// Lacks are the variables and files that are not there, by what cannot be used
+	// without them: the source (feeds.NAME.source) or the PGP key (feeds.NAME.pgp)
+	// of a feed, or a target (notify.NAME). They are among the warnings too.
+	Lacks map[string]*Problems `yaml:"-"`
 }
 
 // Ledger says where the ledger is and how it is treated.

@@ -243,7 +243,7 @@ func (d *decoder) expand(text, path string) (string, bool) {
 		name := match[2 : len(match)-1]
 		value, set := os.LookupEnv(name)
 		if !set {
-			d.unreadable(path, "%s uses the environment variable %s, which is not set: set it before you start the importer", path, name)
+			d.lacking(path, "%s uses the environment variable %s, which is not set: set it before you start the importer", path, name)
 			ok = false
 		}
 		return value

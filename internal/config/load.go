@@ -40,9 +40,9 @@ type Knowledge struct {
 //
 // Relative paths in the file are taken from the file's own folder. The error
 // is a *Problems that lists everything that is wrong at once; Config.Warnings
-// holds what is only unwise.
+// holds what is only unwise, and what is not there but has only one user.
 func Load(path string, known Knowledge) (*Config, error) {
-	f := &findings{file: path, places: map[string]place{}, unread: map[string]bool{}}
+	f := &findings{file: path, places: map[string]place{}, unread: map[string]bool{}, lacks: map[string]*Problems{}}
 	folder, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("find the folder of %s: %w", path, err)
@@ -63,8 +63,11 @@ func Load(path string, known Knowledge) (*Config, error) {
 	if err := f.err(); err != nil {
 		return nil, err
 	}
+	for _, lacks := range f.lacks {
+		f.warnings = append(f.warnings, lacks.List...)
+	}
 	sortByPlace(f.warnings)
-	cfg.Warnings = f.warnings
+	cfg.Warnings, cfg.Lacks = f.warnings, f.lacks
 	return cfg, nil
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -54,6 +55,7 @@ type findings struct {
 	unread   map[string]bool // values that could not be read: further checks of them would mislead
 	problems []Problem
 	warnings []Problem
+	lacks    map[string]*Problems // as Config.Lacks
 }
 
 // bad notes a problem with the value at path, or with the nearest thing around
@@ -67,6 +69,26 @@ func (f *findings) bad(path, format string, args ...any) {
 // unreadable notes that the value at path could not be read at all.
 func (f *findings) unreadable(path, format string, args ...any) {
 	f.bad(path, format, args...)
+	f.unread[path] = true
+}
+
+// ofOne matches the path of what one source, target or PGP key needs and nobody
+// else does; what its groups hold is the one's name in Config.Lacks.
+var ofOne = regexp.MustCompile(`^(?:(feeds\.[^.]+\.source|notify\.[^.]+)\.|(feeds\.[^.]+\.pgp)_)`)
+
+// lacking notes that the value at path is right, but refers to what is not there.
+func (f *findings) lacking(path, format string, args ...any) {
+	one := ofOne.FindStringSubmatch(path)
+	if one == nil || f.unread[path] {
+		f.unreadable(path, format, args...)
+		return
+	}
+	name := one[1] + one[2]
+	if f.lacks[name] == nil {
+		f.lacks[name] = &Problems{}
+	}
+	lacks := f.lacks[name]
+	lacks.List = append(lacks.List, f.problem(path, format, args...))
 	f.unread[path] = true
 }
 
@@ -92,6 +114,9 @@ func (f *findings) near(path string) place {
 func (f *findings) err() error {
 	if len(f.problems) == 0 {
 		return nil
+	}
+	for _, lacks := range f.lacks {
+		f.problems = append(f.problems, lacks.List...)
 	}
 	sortByPlace(f.problems)
 	return &Problems{List: f.problems}
