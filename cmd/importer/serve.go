@@ -132,6 +132,7 @@ func (a *app) daemonFeeds() ([]daemon.Feed, error) {
 		feed.Run = func(ctx context.Context, begun importer.Begun) (importer.Summary, error) {
 			return a.serveRun(ctx, name, begun)
 		}
+		feed.Audit = func(ctx context.Context, run int64) error { return a.auditRun(ctx, name, run) }
 		feeds = append(feeds, feed)
 	}
 	return feeds, nil
@@ -187,6 +188,32 @@ func (a *app) serveRun(ctx context.Context, name string, begun importer.Begun) (
 		return err
 	})
 	return s, err
+}
+
+// auditRun looks once more at the rows of a run whose answers had been lost.
+func (a *app) auditRun(ctx context.Context, name string, run int64) error {
+	feed, err := a.feed(name)
+	if err != nil {
+		return err
+	}
+	runs, err := a.ledger.ListRuns(ctx, ledger.RunFilter{ID: run})
+	if err != nil {
+		return err
+	}
+	drops := make([]importer.Drop, len(runs[0].Drops))
+	for i, d := range runs[0].Drops {
+		drops[i] = d.Drop
+	}
+	im, f, client, err := a.importerFor(name, feed, unwatched{})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	s, err := im.Audit(ctx, f, drops)
+	if s.Run != 0 {
+		a.log.Info("rows whose answers had been lost were looked at once more", "feed", name, "run", run, "audit", s.Run, "alarms", len(s.Alarms))
+	}
+	return err
 }
 
 // unwatched watches nothing: a daemon tells of a run when it has ended.

@@ -164,7 +164,12 @@ func (d *Daemon) run(f Feed, slot SlotArgs, begun importer.Begun) (over bool) {
 		err = nil // which the ledger has with the run
 	}
 	if err == nil {
-		err = d.Ledger.EndSlot(outliving, slot.Feed, slot.At, func(context.Context, pgx.Tx) error { return nil })
+		err = d.Ledger.EndSlot(outliving, slot.Feed, slot.At, func(ctx context.Context, tx pgx.Tx) error {
+			if !s.Doubtful && !begun.Continued {
+				return nil
+			}
+			return d.audits(ctx, tx, f.Name, begun.Run)
+		})
 	}
 	if err != nil {
 		d.Log.Warn("the end of a slot could not be recorded, it is looked at again", "feed", slot.Feed, "slot", slot.At, "err", err)

@@ -37,6 +37,8 @@ type Feed struct {
 	ExpectBy *schedule.Clock // a drop must have come by then on each day that has a slot; nil: none is expected
 	// Run carries a run of the feed to its end, or until ctx ends.
 	Run func(ctx context.Context, begun importer.Begun) (importer.Summary, error)
+	// Audit looks once more at the rows of a run whose answers had been lost.
+	Audit func(ctx context.Context, run int64) error
 }
 
 // Options are what a daemon works with.
@@ -115,10 +117,11 @@ func New(o Options, feeds []Feed) (*Daemon, error) {
 	d.Use(feeds)
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &attendant{daemon: d})
+	river.AddWorker(workers, &auditor{daemon: d})
 	var err error
 	d.client, err = river.NewClient(riverpgxv5.New(o.Ledger.River()), &river.Config{
 		Logger:               slog.New(slog.DiscardHandler), // what matters is logged here
-		Queues:               map[string]river.QueueConfig{queue: {MaxWorkers: o.AtOnce}},
+		Queues:               map[string]river.QueueConfig{queue: {MaxWorkers: o.AtOnce}, auditQueue: {MaxWorkers: 1}},
 		Workers:              workers,
 		JobTimeout:           attends + attends/2,
 		RescueStuckJobsAfter: 3 * attends,

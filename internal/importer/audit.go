@@ -12,6 +12,41 @@ import (
 	"github.com/sethvargo/go-retry"
 )
 
+// Audit looks once more, some time after a run of the feed, at the rows of its
+// drops whose answers had been lost. Where there are none, no run begins, and the
+// summary's is 0.
+func (im *Importer) Audit(ctx context.Context, feed Feed, drops []Drop) (Summary, error) {
+	var doubtful []Drop
+	for _, d := range drops {
+		var some []OwnLead
+		err := im.patiently(ctx, func(ctx context.Context) (err error) {
+			some, err = im.Ledger.Doubtful(ctx, d, 0, 1)
+			return err
+		})
+		if err != nil {
+			return Summary{Feed: feed.Name}, err
+		}
+		if len(some) > 0 {
+			doubtful = append(doubtful, d)
+		}
+	}
+	if len(doubtful) == 0 {
+		return Summary{Feed: feed.Name}, nil
+	}
+	return im.carry(ctx, feed, "audit", func(ctx context.Context, r *run) error {
+		for _, drop := range doubtful {
+			asking, cancel := context.WithCancelCause(ctx)
+			d := &delivery{run: r, drop: drop, fail: cancel, later: true}
+			err := d.audit(asking)
+			cancel(nil)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // audit looks once more at the rows of a finished drop whose answers had been
 // lost. Two leads with one row's token are what must never be, and so is one
 // of a row that did not succeed: a call that the dialer executed later than the
@@ -27,6 +62,7 @@ func (d *delivery) audit(ctx context.Context) error {
 			return err
 		}
 		after = page[len(page)-1].Record
+		d.summary.Doubtful = true
 		for len(page) > 0 {
 			var in inquiry
 			var batch, others []OwnLead
@@ -67,7 +103,11 @@ func (d *delivery) auditBatch(ctx context.Context, batch []OwnLead, in inquiry) 
 	unheard := 0
 	for _, o := range batch {
 		leads, answered := found[o.Phone]
-		if !answered || o.LeadID != 0 && !slices.Contains(leads, o.LeadID) { // it was there: the search is not to be believed
+		missing := answered && o.LeadID != 0 && !slices.Contains(leads, o.LeadID)
+		switch {
+		case missing && d.later: // somebody has moved or deleted it
+			continue
+		case missing, !answered: // it was there: the search is not to be believed
 			unheard++
 			continue
 		}

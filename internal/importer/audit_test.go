@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -74,4 +75,52 @@ func TestARefusedLoginInAnAuditStopsTheRunAfterOneQuestion(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestALeadThatCameTooLateForItsRunIsToldByALaterAudit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c importer.Call, n int) fate {
+			if c.Lead.PhoneNumber == phone(11) && n == 1 {
+				return insertsTooLate
+			}
+			return answers
+		})
+		s, err := b.run(t.Context(), drop("a", 12))
+		require.NoError(t, err)
+		require.Empty(t, s.Alarms)
+		require.True(t, s.Doubtful)
+		time.Sleep(time.Hour)
+		later, err := b.importer.Audit(t.Context(), b.feed, []importer.Drop{s.Drops[0].Drop})
+		require.NoError(t, err)
+		require.Len(t, later.Alarms, 1)
+		require.Contains(t, later.Alarms[0], "record 11: the dialer has this lead twice")
+	})
+}
+
+func TestALaterAuditThatFindsALeadMovedIsNotAlarmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, first(swallows))
+		s, err := b.run(t.Context(), drop("a", 12))
+		require.NoError(t, err)
+		require.True(t, s.Doubtful)
+		b.dialer.mu.Lock()
+		clear(b.dialer.leads)
+		b.dialer.mu.Unlock()
+		later, err := b.importer.Audit(t.Context(), b.feed, []importer.Drop{s.Drops[0].Drop})
+		require.NoError(t, err)
+		require.NotZero(t, later.Run)
+		require.Empty(t, later.Alarms)
+	})
+}
+
+func TestARunWithoutLostAnswersNeedsNoLaterAudit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, always(answers))
+		s, err := b.run(t.Context(), drop("a", 12))
+		require.NoError(t, err)
+		require.False(t, s.Doubtful)
+		later, err := b.importer.Audit(t.Context(), b.feed, []importer.Drop{s.Drops[0].Drop})
+		require.NoError(t, err)
+		require.Zero(t, later.Run)
+	})
 }

@@ -46,6 +46,7 @@ type delivery struct {
 	left  map[int]bool  // with NoWait: records left to a later reconcile; the feed's and the reconciler's
 	mu    sync.Mutex    // guards left
 	mute  bool          // the reconciler's: a lookup that is not answered has been spoken of
+	later bool          // it is an audit that comes some time after the run
 	fail  func(error)   // ends the delivery
 }
 

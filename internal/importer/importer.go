@@ -111,7 +111,10 @@ type Watcher interface {
 }
 
 // Begun is a run that was begun elsewhere, or by somebody who has died.
-type Begun struct{ Run, Holder int64 }
+type Begun struct {
+	Run, Holder int64
+	Continued   bool // somebody else has carried it before
+}
 
 // Importer carries feeds' drops to one dialer.
 type Importer struct {

@@ -50,6 +50,9 @@ type Summary struct {
 	// Alarms are things that a person must hear of: two leads with our token,
 	// answers for somebody else's lead.
 	Alarms []string
+	// Doubtful: answers were lost of rows that have ended. They were looked at
+	// again, and should be once more when some time has passed.
+	Doubtful bool
 	// Why is what ended the run before it had done all it could, in one
 	// sentence, and Stopped its reason code if the dialer was the cause.
 	Why     string

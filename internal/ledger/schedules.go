@@ -176,6 +176,7 @@ func (l *Ledger) BeginSlot(ctx context.Context, feed string, at time.Time, ttl t
 			if err := tx.QueryRow(ctx, goOn, *run, ttl).Scan(&begun.Run, &begun.Holder); err != nil {
 				return err
 			}
+			begun.Continued = true
 			if _, err := tx.Exec(ctx, recount, *run); err != nil {
 				return err
 			}
