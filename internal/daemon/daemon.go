@@ -123,6 +123,7 @@ func New(o Options, feeds []Feed) (*Daemon, error) {
 		Logger:               slog.New(slog.DiscardHandler), // what matters is logged here
 		Queues:               map[string]river.QueueConfig{queue: {MaxWorkers: o.AtOnce}, auditQueue: {MaxWorkers: 1}},
 		Workers:              workers,
+		FetchPollInterval:    looks, // PostgreSQL notifies of new jobs
 		JobTimeout:           attends + attends/2,
 		RescueStuckJobsAfter: 3 * attends,
 		RetryPolicy:          soon{},
