@@ -40,6 +40,7 @@ type post struct {
 // letter is a mail that was taken.
 type letter struct {
 	from string
+	utf8 bool // only servers with SMTPUTF8 may have it
 	to   []string
 	text string
 }
@@ -48,7 +49,7 @@ type letter struct {
 func (p *post) start(t *testing.T, offered *tls.Config, implicit bool) *post {
 	t.Helper()
 	p.Server = smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &session{post: p}, nil }))
-	p.TLSConfig, p.AllowInsecureAuth, p.ErrorLog, p.Debug = offered, true, quiet, &locked{p}
+	p.EnableSMTPUTF8, p.TLSConfig, p.AllowInsecureAuth, p.ErrorLog, p.Debug = true, offered, true, quiet, &locked{p}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	p.address = listener.Addr().String()
@@ -109,11 +110,11 @@ func (s *session) Auth(string) (sasl.Server, error) {
 	}), nil
 }
 
-func (s *session) Mail(from string, _ *smtp.MailOptions) error {
+func (s *session) Mail(from string, o *smtp.MailOptions) error {
 	if s.user != "" && !s.known {
 		return &smtp.SMTPError{Code: 530, Message: "what it says"}
 	}
-	s.letter = letter{from: from}
+	s.letter = letter{from: from, utf8: o.UTF8}
 	return s.refuses[from]
 }
 
@@ -214,6 +215,7 @@ func TestALetter(t *testing.T) {
 			require.Equal(t, []string{"alerts@example.com"}, letters[0].to)
 			require.Equal(t, []string{"boss@example.com"}, letters[1].to)
 			require.Equal(t, "importer@example.com", letters[0].from)
+			require.False(t, letters[0].utf8)
 			read, err := mail.ReadMessage(strings.NewReader(letters[0].text))
 			require.NoError(t, err)
 			h := read.Header
@@ -366,10 +368,12 @@ func TestAStoppedDeliveryByMailIsNobodysFault(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	address := listen(t, func(conn net.Conn) {
 		io.WriteString(conn, "220 hello\r\n")
+		conn.Read(make([]byte, 1)) // of the importer's hello
 		stop()
 		io.Copy(io.Discard, conn)
 	})
-	require.ErrorIs(t, mailTo(t, address, nil).Send(ctx, message), context.Canceled)
+	m := mailTo(t, address, func(o *notify.MailOptions) { o.Timeout = time.Hour })
+	require.ErrorIs(t, m.Send(ctx, message), context.Canceled)
 }
 
 func TestMailOptionsThatCannotBe(t *testing.T) {

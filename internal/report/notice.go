@@ -52,7 +52,7 @@ func RunNotice(r importer.RunInfo) Notice {
 	}
 	s := importer.Summary{Run: r.ID, Feed: r.Feed, Drops: r.Drops, Calls: r.Calls, Seconds: r.Seconds, Alarms: r.Alarms}
 	t := told{RunInfo: r, c: s.Counts(), why: whyStopped(r)}
-	n := Notice{Subject: t.subject(), Text: t.text(), Trouble: s.NeedsPerson() || r.Error != "" || r.Finished.IsZero() || t.drops(importer.DropFailed) > 0}
+	n := Notice{Subject: t.subject(), Text: t.text(), Trouble: s.NeedsPerson() || r.Error != "" || r.Finished.IsZero()}
 	o := runObject(s)
 	o.History = &history{Kind: r.Kind, State: runLine(r).State, Started: r.Started.UTC(), Finished: r.Finished.UTC(), Why: r.Error}
 	n.Data = runData{notice{eventRun, n.Subject, n.Trouble}, o}
