@@ -6,10 +6,12 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,6 +62,7 @@ type web struct {
 	wants     string // in the header Authorization
 	asked     int
 	elsewhere int
+	posted    []string // bodies
 }
 
 // webVerbs are what scripts do to the web server.
@@ -90,6 +93,18 @@ var webVerbs = map[string]func(ts *testscript.TestScript, w *web, args []string)
 		if w.asked != number(ts, args[0]) {
 			ts.Fatalf("the web server got %d requests, not %s", w.asked, args[0])
 		}
+	},
+	// posted REGEXP...: these bodies were posted to it, in this order, since it was last asked.
+	"posted": func(ts *testscript.TestScript, w *web, args []string) {
+		if len(w.posted) != len(args) {
+			ts.Fatalf("%d bodies were posted to the web server, not %d: %q", len(w.posted), len(args), w.posted)
+		}
+		for i, body := range w.posted {
+			if !regexp.MustCompile(args[i]).MatchString(body) {
+				ts.Fatalf("%s was posted to the web server, which is not like %s", body, args[i])
+			}
+		}
+		w.posted = nil
 	},
 	// forgets: it counts its requests anew.
 	"forgets": func(_ *testscript.TestScript, w *web, _ []string) { w.asked = 0 },
@@ -145,6 +160,10 @@ func (w *web) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked++
+	if r.Method == http.MethodPost {
+		body, _ := io.ReadAll(r.Body)
+		w.posted = append(w.posted, string(body))
+	}
 	switch {
 	case w.wants != "" && r.Header.Get("Authorization") != w.wants:
 		http.Error(out, "no", http.StatusUnauthorized)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -278,13 +277,9 @@ func (a *app) https(ctx context.Context, name, place string, c config.HTTPS) (*s
 	for header, value := range c.Headers {
 		o.Headers[header] = value.Reveal()
 	}
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading feeds.%s.source.https.ca_file: %w", name, err)
-		}
-		o.RootCAs = x509.NewCertPool()
-		o.RootCAs.AppendCertsFromPEM(pem)
+	var err error
+	if o.RootCAs, err = rootsOf(c.CAFile); err != nil {
+		return nil, fmt.Errorf("feeds.%s.source.https: %w", name, err)
 	}
 	last, err := a.ledger.LastTaken(ctx, name, place)
 	if err != nil {
