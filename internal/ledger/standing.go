@@ -10,7 +10,7 @@ import (
 // Standing is what a feed has behind it.
 type Standing struct {
 	Succeeded time.Time      // when a run that pulled or imported last ended without an error; zero: none has
-	Slots     map[string]int // its slots by their verdicts, those of a stretch counted as one
+	Slots     map[string]int // its schedule's slots by their verdicts, those of a stretch counted as one
 	Judged    time.Time      // the last of these slots
 }
 
@@ -28,7 +28,7 @@ func (l *Ledger) Standings(ctx context.Context, counted map[string]time.Time) (s
 		slots = `
 			SELECT f.feed, s.verdict, s.slots, s.last FROM unnest($1::text[], $2::timestamptz[]) f (feed, counted), LATERAL (
 				SELECT verdict, count(*) AS slots, max(slot) AS last FROM schedule_slots
-				WHERE feed = f.feed AND slot > f.counted GROUP BY verdict) s`
+				WHERE feed = f.feed AND slot > f.counted AND verdict <> 'asked' GROUP BY verdict) s`
 	)
 	feeds, after := make([]string, 0, len(counted)), make([]time.Time, 0, len(counted))
 	for feed, last := range counted {

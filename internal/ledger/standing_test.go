@@ -18,14 +18,14 @@ import (
 // judge records slots of a feed with one verdict.
 func judge(t *testing.T, l *ledger.Ledger, feed, verdict string, slots ...time.Time) {
 	t.Helper()
-	_, err := l.Schedules(t.Context(), []string{feed})
+	_, err := l.Schedules(t.Context(), []string{feed}, slots[0])
 	require.NoError(t, err)
 	err = l.JudgeSlots(t.Context(), feed, func(ledger.SlotState) (list []ledger.JudgedSlot, last time.Time) {
 		for _, at := range slots {
 			list = append(list, ledger.JudgedSlot{At: at, Verdict: verdict})
 		}
 		return list, slots[len(slots)-1]
-	}, func(context.Context, pgx.Tx, time.Time) error { return nil })
+	}, func(context.Context, pgx.Tx, ledger.JudgedSlot) error { return nil })
 	require.NoError(t, err)
 }
 
@@ -44,9 +44,9 @@ func TestAFeedStandsWhereItsLastGoodRunAndItsSlotsSay(t *testing.T) {
 		{"acme", "reconcile", nil, "2026-03-04 06:00Z"},
 		{"other", "run", errors.New("login refused"), "2026-03-05 06:00Z"},
 	} {
-		run, _, err := l.StartRun(t.Context(), r.feed, r.kind)
+		run, holder, err := l.StartRun(t.Context(), r.feed, r.kind)
 		require.NoError(t, err)
-		require.NoError(t, l.FinishRun(t.Context(), run, importer.Summary{}, r.cause))
+		require.NoError(t, l.FinishRun(t.Context(), run, holder, importer.Summary{}, r.cause))
 		do(t, conn, `UPDATE runs SET finished = $2 WHERE id = $1`, run, r.finished)
 	}
 	_, _, err := l.StartRun(t.Context(), "acme", "run") // it is going yet
@@ -54,6 +54,10 @@ func TestAFeedStandsWhereItsLastGoodRunAndItsSlotsSay(t *testing.T) {
 	day := func(n int) time.Time { return time.Date(2026, 3, n, 6, 0, 0, 0, time.UTC) }
 	judge(t, l, "acme", "missed", day(1), day(2))
 	judge(t, l, "acme", "run", day(3))
+
+	_, asked, err := l.AskRun(t.Context(), "acme", func(context.Context, pgx.Tx, time.Time) error { return nil })
+	require.NoError(t, err)
+	require.True(t, asked)
 
 	standings, err := l.Standings(t.Context(), map[string]time.Time{"acme": {}, "other": {}})
 	require.NoError(t, err)

@@ -57,11 +57,11 @@ func TestWhatTheLedgerKnowsOfAFeedIsShownAfterARestartToo(t *testing.T) {
 	t.Parallel()
 	l := ledgertest.Open(t)
 	judge := func(verdict schedule.Verdict, slot time.Time) {
-		_, err := l.Schedules(t.Context(), []string{"acme"})
+		_, err := l.Schedules(t.Context(), []string{"acme"}, slot)
 		require.NoError(t, err)
 		require.NoError(t, l.JudgeSlots(t.Context(), "acme", func(ledger.SlotState) ([]ledger.JudgedSlot, time.Time) {
 			return []ledger.JudgedSlot{{At: slot, Verdict: string(verdict)}}, slot
-		}, func(context.Context, pgx.Tx, time.Time) error { return nil }))
+		}, func(context.Context, pgx.Tx, ledger.JudgedSlot) error { return nil }))
 	}
 	six := time.Date(2026, 3, 1, 11, 0, 0, 0, time.UTC)
 	judge(schedule.Missed, six)
@@ -72,9 +72,9 @@ func TestWhatTheLedgerKnowsOfAFeedIsShownAfterARestartToo(t *testing.T) {
 	require.Empty(t, shown(t, url, "importer_last_success_timestamp_seconds"))
 
 	before := time.Now()
-	run, _, err := l.StartRun(t.Context(), "acme", "run")
+	run, holder, err := l.StartRun(t.Context(), "acme", "run")
 	require.NoError(t, err)
-	require.NoError(t, l.FinishRun(t.Context(), run, importer.Summary{}, nil))
+	require.NoError(t, l.FinishRun(t.Context(), run, holder, importer.Summary{}, nil))
 	judge(schedule.Run, six.AddDate(0, 0, 1))
 	h.Ask(t.Context(), l)
 	judge(schedule.Missed, six.AddDate(0, 0, 2))

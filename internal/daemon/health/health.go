@@ -153,9 +153,7 @@ func (h *Health) Run(feed string) (w importer.Watcher, end func()) {
 }
 
 // Ended counts a run that has come to its end.
-func (h *Health) Ended(feed string, s importer.Summary, err error) {
-	h.metrics.runs.WithLabelValues(feed, result(s, err)).Inc()
-}
+func (h *Health) Ended(r importer.RunInfo) { h.metrics.runs.WithLabelValues(r.Feed, result(r)).Inc() }
 
 // Dialer measures the calls that are made to a dialer.
 func (h *Health) Dialer(name string, d importer.Dialer) importer.Dialer {

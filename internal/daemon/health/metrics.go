@@ -28,11 +28,11 @@ const (
 	resultFailed      = "failed"
 )
 
-func result(s importer.Summary, err error) string {
+func result(r importer.RunInfo) string {
 	switch {
-	case err != nil:
+	case r.Error != "":
 		return resultFailed
-	case s.NeedsPerson():
+	case importer.Summary{Drops: r.Drops, Alarms: r.Alarms}.NeedsPerson():
 		return resultNeedsPerson
 	default:
 		return resultDone
@@ -52,7 +52,7 @@ func newMetrics(version string, f *feeds) *metrics {
 		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "importer_runs_total",
 			Help: "Runs that this process brought to their end: done, needs_person (rows with ERROR or REVIEW, a held drop, or another " +
-				"thing that somebody should look at) or failed.",
+				"thing that somebody should look at) or failed, of which a person may have cancelled some.",
 		}, []string{"feed", "result"}),
 		going: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "importer_run_going",

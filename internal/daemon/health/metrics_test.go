@@ -3,7 +3,6 @@ package health_test
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -108,10 +107,12 @@ func TestARunIsShownRowByRow(t *testing.T) {
 	require.Equal(t, []string{`{feed="acme"} 1`}, shown(t, url, "importer_run_going"))
 	end()
 	require.Equal(t, []string{`{feed="acme"} 0`}, shown(t, url, "importer_run_going"))
-	h.Ended("acme", s, err)
-	h.Ended("acme", importer.Summary{}, nil)
-	h.Ended("acme", importer.Summary{}, errors.New("login refused"))
-	h.Ended("acme", importer.Summary{}, errors.New("login refused"))
+	h.Ended(importer.RunInfo{Feed: "acme", Drops: s.Drops}) // with a row that the dialer refused
+	h.Ended(importer.RunInfo{Feed: "acme", Alarms: []string{"two leads with our token"}})
+	h.Ended(importer.RunInfo{Feed: "acme"})
+	h.Ended(importer.RunInfo{Feed: "acme", Error: "login refused"})
+	h.Ended(importer.RunInfo{Feed: "acme", Error: "login refused"})
+	h.Ended(importer.RunInfo{Feed: "acme", Error: "login refused"})
 
 	require.Equal(t, []string{
 		`{feed="acme",outcome="DUPLICATE",reason="already_loaded"} 1`,
@@ -121,7 +122,7 @@ func TestARunIsShownRowByRow(t *testing.T) {
 		`{feed="acme",outcome="SUCCESS",reason="reconciled"} 1`,
 	}, shown(t, url, "importer_rows_total"))
 	require.Equal(t, []string{
-		`{feed="acme",result="done"} 1`, `{feed="acme",result="failed"} 2`, `{feed="acme",result="needs_person"} 1`,
+		`{feed="acme",result="done"} 1`, `{feed="acme",result="failed"} 3`, `{feed="acme",result="needs_person"} 2`,
 	}, shown(t, url, "importer_runs_total"))
 	require.Equal(t, []string{`{dialer="main"} 1`}, shown(t, url, "importer_answers_unknown_total"))
 	require.Equal(t, []string{`{dialer="main"} 0`}, shown(t, url, "importer_calls_in_flight"))
@@ -206,9 +207,9 @@ func everything(t *testing.T) *health.Health {
 	h, _ := setup()
 	h.Feeds(daily(t, "acme"))
 	l := ledgertest.Open(t)
-	run, _, err := l.StartRun(t.Context(), "acme", "run")
+	run, holder, err := l.StartRun(t.Context(), "acme", "run")
 	require.NoError(t, err)
-	require.NoError(t, l.FinishRun(t.Context(), run, importer.Summary{}, nil))
+	require.NoError(t, l.FinishRun(t.Context(), run, holder, importer.Summary{}, nil))
 	h.Ask(t.Context(), l)
 	w, end := h.Run("acme")
 	w.Settled(importer.StateReason{State: importer.Succeeded, Reason: importer.ReasonAdded}, 1)

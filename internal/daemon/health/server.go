@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -16,6 +17,38 @@ import (
 
 // connections is how many may ask at once; the others wait.
 const connections = 32
+
+// Show answers on an address (empty: on none) and tells the service manager how the
+// daemon is, until hide is called. From the end of ctx on, the daemon is stopping.
+func (h *Health) Show(ctx context.Context, address string) (hide func(), err error) {
+	showing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var all sync.WaitGroup
+	if address != "" {
+		var config net.ListenConfig
+		l, err := config.Listen(ctx, "tcp", address)
+		if err != nil {
+			stop()
+			return nil, fmt.Errorf("cannot answer on serve.listen, choose another address, or \"\" for none: %w", err)
+		}
+		all.Go(func() {
+			if err := h.Serve(showing, l); err != nil {
+				h.Log.Error("nobody is answered any more, restart importer serve", "err", err)
+			}
+		})
+	}
+	all.Go(func() { h.Report(showing) })
+	all.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-showing.Done():
+		}
+		h.Stopping()
+	})
+	return func() {
+		stop()
+		all.Wait()
+	}, nil
+}
 
 // Serve answers what is asked on a listener, until ctx ends.
 func (h *Health) Serve(ctx context.Context, l net.Listener) error {

@@ -3,6 +3,7 @@ package health_test
 import (
 	"context"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -118,4 +119,34 @@ func TestTheStatusIsToldWithoutAWatchdogToo(t *testing.T) {
 	require.Equal(t, []string{"STATUS=runs going: 1, next slot: acme at 2026-03-02T23:00:00Z"}, next())
 	stop()
 	reporting.Wait()
+}
+
+func TestADaemonIsShownUntilItHasStopped(t *testing.T) {
+	next := manager(t)
+	t.Setenv("WATCHDOG_USEC", "")
+	h, _ := ready(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := taken.Addr().String()
+	_, err = h.Show(t.Context(), address)
+	require.ErrorContains(t, err, "cannot answer on serve.listen")
+	require.NoError(t, taken.Close())
+
+	ctx, stop := context.WithCancel(t.Context())
+	hide, err := h.Show(ctx, address)
+	require.NoError(t, err)
+	require.Equal(t, []string{atWork}, next())
+	requireAnswer(t, "http://"+address+"/readyz", http.StatusOK, "ok")
+	stop()
+	require.Equal(t, "STOPPING=1", next()[0])
+	requireAnswer(t, "http://"+address+"/healthz", http.StatusOK, "ok")
+	status, _ := get(t, "http://"+address+"/metrics")
+	require.Equal(t, http.StatusOK, status)
+	hide()
+	_, err = http.Get("http://" + address + "/healthz")
+	require.Error(t, err)
+
+	hide, err = h.Show(t.Context(), "")
+	require.NoError(t, err)
+	hide()
 }
