@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -54,8 +55,9 @@ func (f *feeds) set(schedules map[string]schedule.Schedule) (gone []string) {
 // learn asks the ledger what is new of the feeds.
 func (f *feeds) learn(ctx context.Context, l *ledger.Ledger) error {
 	f.mu.Lock()
-	counted := make(map[string]time.Time, len(f.known))
-	for name, k := range f.known {
+	known := maps.Clone(f.known) // one that goes meanwhile, or comes again, is told apart
+	counted := make(map[string]time.Time, len(known))
+	for name, k := range known {
 		counted[name] = k.judged
 	}
 	f.mu.Unlock()
@@ -65,11 +67,8 @@ func (f *feeds) learn(ctx context.Context, l *ledger.Ledger) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for name, s := range standings {
-		k := f.known[name]
-		if k == nil || !k.judged.Equal(counted[name]) { // set anew meanwhile
-			continue
-		}
+	for name, k := range known {
+		s := standings[name]
 		k.succeeded, k.judged = s.Succeeded, s.Judged
 		for verdict, n := range s.Slots {
 			k.slots[verdict] += n

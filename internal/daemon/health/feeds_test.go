@@ -3,6 +3,7 @@ package health_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -119,7 +120,7 @@ func BenchmarkScrapeOfAThousandFeeds(b *testing.B) {
 	handler := h.Handler()
 	for b.Loop() {
 		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		require.Equal(b, 200, w.Code)
 		b.SetBytes(int64(w.Body.Len()))
 	}

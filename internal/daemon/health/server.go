@@ -61,7 +61,7 @@ func (h *Health) Serve(ctx context.Context, l net.Listener) error {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(h.Log.Handler(), slog.LevelDebug),
 	}
-	defer context.AfterFunc(ctx, func() { s.Close() })()
+	defer context.AfterFunc(ctx, func() { s.Close() })() //nolint:errcheck // what was asked just then is asked again
 	if err := s.Serve(netutil.LimitListener(l, connections)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("answering on %s: %w", l.Addr(), err)
 	}
