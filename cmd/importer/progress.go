@@ -41,7 +41,7 @@ func (p *progress) Recorded(rows int) {
 }
 
 // Settled implements importer.Watcher.
-func (p *progress) Settled(_ importer.Outcome, rows int) {
+func (p *progress) Settled(_ importer.StateReason, rows int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.settled += rows

@@ -219,9 +219,9 @@ func (a *app) auditRun(ctx context.Context, name string, run int64) error {
 // unwatched watches nothing: a daemon tells of a run when it has ended.
 type unwatched struct{}
 
-func (unwatched) Recorded(int)                  {}
-func (unwatched) Settled(importer.Outcome, int) {}
-func (unwatched) Waiting(string)                {}
+func (unwatched) Recorded(int)                      {}
+func (unwatched) Settled(importer.StateReason, int) {}
+func (unwatched) Waiting(string)                    {}
 
 // logRun logs one line for a run and one for each of its drops, as the ledger has
 // them: others may have carried the run before.

@@ -316,7 +316,7 @@ func (d *delivery) recordBatch(ctx context.Context, batch []NewRow, last bool) e
 	d.Watcher.Recorded(len(batch))
 	for i, rec := range recorded {
 		if rec.State != Pending {
-			d.Watcher.Settled(rec.State.Outcome(), 1)
+			d.Watcher.Settled(StateReason{rec.State, rec.Reason}, 1)
 			continue
 		}
 		d.open.add(1)
@@ -667,7 +667,7 @@ func (d *delivery) route(g settling) {
 				LeadID: g.s.LeadID, Phone: it.Lead.PhoneNumber, ListID: it.Lead.ListID, Attempt: it.Attempt,
 			})
 		}
-		d.Watcher.Settled(it.State.Outcome(), 1)
+		d.Watcher.Settled(StateReason{it.State, g.s.Reason}, 1)
 		d.open.add(-1)
 	}
 }

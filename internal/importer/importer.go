@@ -105,9 +105,12 @@ type Dialer interface {
 
 // Watcher is told how a run proceeds, from several goroutines at once.
 type Watcher interface {
-	Recorded(rows int)           // rows were read and recorded
-	Settled(o Outcome, rows int) // rows got their outcome
-	Waiting(why string)          // nothing moves now, and why; empty: it goes on
+	Recorded(rows int) // rows were read and recorded
+	// Settled: rows got their outcome. One that is opened again, since a retry or
+	// the claim of a row that came to nothing gives it another chance, is told once
+	// more when it has its new one.
+	Settled(how StateReason, rows int)
+	Waiting(why string) // nothing moves now, and why; empty: it goes on
 }
 
 // Begun is a run that was begun elsewhere, or by somebody who has died.
@@ -441,7 +444,7 @@ func (r *run) alreadyImported(ctx context.Context, d Drop, name string) error {
 	}
 	r.sum(s)
 	r.Watcher.Recorded(d.Recorded)
-	r.Watcher.Settled(OutcomeDuplicate, d.Recorded)
+	r.Watcher.Settled(StateReason{Duplicate, ReasonAlreadyImported}, d.Recorded)
 	return errors.Join(r.DropDone(ctx, d), r.leaveLease(ctx, d, DropDone, ""))
 }
 

@@ -252,9 +252,9 @@ func phone(n int) string { return fmt.Sprintf("305555%04d", 1000+n) }
 
 type quiet struct{}
 
-func (quiet) Recorded(int)                  {}
-func (quiet) Settled(importer.Outcome, int) {}
-func (quiet) Waiting(string)                {}
+func (quiet) Recorded(int)                      {}
+func (quiet) Settled(importer.StateReason, int) {}
+func (quiet) Waiting(string)                    {}
 
 type bench struct {
 	importer *importer.Importer

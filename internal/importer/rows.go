@@ -178,7 +178,8 @@ type NewRow struct {
 // Recorded tells what became of a NewRow.
 type Recorded struct {
 	Record int
-	State  State // Pending, Duplicate or Invalid
+	State  State  // Pending, Duplicate or Invalid
+	Reason Reason // empty for Pending
 }
 
 // Item is a row without an outcome, with what its delivery needs.

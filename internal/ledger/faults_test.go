@@ -26,7 +26,7 @@ func TestACallWhoseCommitsAnswerWasLostIsMadeAgain(t *testing.T) {
 			"record",
 			func(*testing.T, *work) {},
 			func(ctx context.Context, w *work) (any, error) { return w.record(ctx, 0, true, 1, 2, 1) },
-			[]importer.Recorded{{Record: 1, State: importer.Pending}, {Record: 2, State: importer.Pending}, {Record: 3, State: importer.Duplicate}},
+			[]importer.Recorded{{Record: 1, State: importer.Pending}, {Record: 2, State: importer.Pending}, {Record: 3, State: importer.Duplicate, Reason: importer.ReasonAlreadyLoaded}},
 			`SELECT (SELECT count(*) FROM rows) = 3 AND (SELECT count(*) FROM claims) = 2 AND (SELECT recorded FROM drops) = 3`,
 		},
 		{

@@ -29,6 +29,7 @@ import (
 type Ledger struct {
 	pool   *pgxpool.Pool
 	rested rested
+	took   func(time.Duration) // see Observe
 }
 
 // How long the ledger may take. Rows are few in most calls; some look at a
@@ -82,6 +83,10 @@ func prepare(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, query)
 	return err
 }
+
+// Observe has took told how long each transaction took that was committed, with its
+// repetitions, from many goroutines at once. It is called before the ledger is used.
+func (l *Ledger) Observe(took func(time.Duration)) { l.took = took }
 
 // Close gives the connections back.
 func (l *Ledger) Close() { l.pool.Close() }
@@ -206,7 +211,8 @@ func (l *Ledger) tx(ctx context.Context, within time.Duration, work func(context
 func (l *Ledger) txWith(ctx context.Context, within time.Duration, settings string, work func(context.Context, pgx.Tx) error) error {
 	const tries = 10
 	backoff := retry.WithMaxRetries(tries, retry.WithJitterPercent(50, retry.NewConstant(20*time.Millisecond)))
-	return retry.Do(ctx, backoff, func(outer context.Context) error {
+	began := time.Now()
+	err := retry.Do(ctx, backoff, func(outer context.Context) error {
 		ctx, cancel := context.WithTimeout(outer, within)
 		defer cancel()
 		o := pgx.TxOptions{BeginQuery: `BEGIN ISOLATION LEVEL READ COMMITTED;` + settings}
@@ -217,6 +223,10 @@ func (l *Ledger) txWith(ctx context.Context, within time.Duration, settings stri
 		}
 		return classify(outer, err)
 	})
+	if err == nil && l.took != nil {
+		l.took(time.Since(began))
+	}
+	return err
 }
 
 // classify turns the driver's errors into ours. The text of a PgError may hold

@@ -61,13 +61,13 @@ func recordedBefore(ctx context.Context, tx pgx.Tx, d importer.Drop, holder int6
 	if len(batch) == 0 {
 		return nil, nil
 	}
-	rows, err := tx.Query(ctx, `SELECT record, state FROM rows WHERE month = $1 AND drop_id = $2 AND record BETWEEN $3 AND $4 ORDER BY record`,
+	rows, err := tx.Query(ctx, `SELECT record, state, reason FROM rows WHERE month = $1 AND drop_id = $2 AND record BETWEEN $3 AND $4 ORDER BY record`,
 		d.Month, d.ID, batch[0].Record, batch[len(batch)-1].Record)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r importer.Recorded, err error) {
-		return r, row.Scan(&r.Record, &r.State)
+		return r, row.Scan(&r.Record, &r.State, &r.Reason)
 	})
 }
 
@@ -106,7 +106,7 @@ func slimRow(d importer.Drop, run int64, row importer.NewRow, holders map[import
 			state, reason, dupDrop, dupRecord = importer.Duplicate, importer.ReasonAlreadyLoaded, by.Drop, by.Record
 		}
 	}
-	return importer.Recorded{Record: row.Record, State: state},
+	return importer.Recorded{Record: row.Record, State: state, Reason: reason},
 		[]any{d.Month, d.ID, key, run, dupDrop, dupRecord, row.Record, row.Line, string(state), string(reason), storable(note)}
 }
 

@@ -18,7 +18,7 @@ func (f *Fake) Record(_ context.Context, drop importer.Drop, _, holder int64, fi
 	var out []importer.Recorded
 	if d.holder == holder && d.Recorded == first+len(rows) && d.Complete == last && (len(rows) > 0 || last) {
 		for _, r := range rows { // made before
-			out = append(out, importer.Recorded{Record: r.Record, State: d.rows[r.Record].state})
+			out = append(out, importer.Recorded{Record: r.Record, State: d.rows[r.Record].state, Reason: d.rows[r.Record].reason})
 		}
 		return out, nil
 	}
@@ -37,7 +37,7 @@ func (f *Fake) Record(_ context.Context, drop importer.Drop, _, holder int64, fi
 			f.claim(d, r, window)
 		}
 		d.rows[n.Record] = r
-		out = append(out, importer.Recorded{Record: n.Record, State: r.state})
+		out = append(out, importer.Recorded{Record: n.Record, State: r.state, Reason: r.reason})
 	}
 	d.Recorded, d.Complete, d.Outside = first+len(rows), last, drop.Outside
 	d.State, d.Why, d.Finished = importer.DropImporting, "", time.Time{}

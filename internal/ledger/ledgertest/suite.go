@@ -149,6 +149,7 @@ func (w *work) batch(first int, rows []importer.NewRow, last bool, window time.D
 	require.Len(w.t, out, len(rows))
 	for i, r := range out {
 		require.Equal(w.t, rows[i].Record, r.Record)
+		require.Equal(w.t, r.State == importer.Pending, r.Reason == "", "record %d is %s for the reason %q", r.Record, r.State, r.Reason)
 		states = append(states, r.State)
 	}
 	return states

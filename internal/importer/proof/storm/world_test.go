@@ -147,9 +147,9 @@ func (r *reader) Close() error { return nil }
 
 type quiet struct{}
 
-func (quiet) Recorded(int)                  {}
-func (quiet) Settled(importer.Outcome, int) {}
-func (quiet) Waiting(string)                {}
+func (quiet) Recorded(int)                      {}
+func (quiet) Settled(importer.StateReason, int) {}
+func (quiet) Waiting(string)                    {}
 
 // live lets a new process import drops until it is done, or dead.
 func (w *world) live(name string, l life, drops ...importer.Incoming) (importer.Summary, error) {
