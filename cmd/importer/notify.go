@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -10,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"importer/internal/config"
+	"importer/internal/daemon"
+	"importer/internal/ledger"
 	"importer/internal/notify"
 	"importer/internal/report"
 )
@@ -79,6 +82,41 @@ func mailTarget(m config.Mail) (target, error) {
 // message is what a target gets of a notice. id is the message's own.
 func message(id string, n report.Notice) notify.Message {
 	return notify.Message{ID: id, Subject: n.Subject, Text: n.Text, Data: n.Data}
+}
+
+// tellOf tells a target of what has happened to a feed, if it wants to hear that.
+// An error comes with whether to try again.
+func (a *app) tellOf(ctx context.Context, feed string, zone *time.Location, id, name, when string, e daemon.Event) (again bool, err error) {
+	var n report.Notice
+	switch e.What {
+	case daemon.EventLate:
+		n = report.LateNotice(feed, e.At.In(zone))
+	case daemon.EventMissed:
+		until := e.Until
+		if !until.IsZero() {
+			until = until.In(zone)
+		}
+		n = report.MissedNotice(feed, e.At.In(zone), until)
+	case daemon.EventOverlap:
+		n = report.OverlapNotice(feed, e.At.In(zone))
+	default:
+		runs, err := a.ledger.ListRuns(ctx, ledger.RunFilter{ID: e.Run})
+		if err != nil {
+			return true, err
+		}
+		n = report.RunNotice(runs[0])
+		if !n.Trouble && (when == daemon.TellTrouble || len(runs[0].Drops) == 0) { // nothing has happened
+			return false, nil
+		}
+	}
+	t, err := a.target(name)
+	if err != nil {
+		return false, err
+	}
+	// Two installations that tell the same people have different keys.
+	err = t.Send(ctx, message(a.keys.Fingerprint()[:12]+"-"+id, n))
+	var refused *notify.Error
+	return !errors.As(err, &refused) || !refused.Final, err
 }
 
 func notifyCommand(sh *shell) *cobra.Command {

@@ -87,10 +87,8 @@ func (a *app) awaitLedger(ctx context.Context) error {
 			return err
 		}
 		a.log.Warn("the ledger is not there, waiting for it", "err", err)
-		if a.ledger != nil {
-			a.ledger.Close()
-			a.ledger = nil
-		}
+		a.close()
+		a.ledger, a.server = nil, nil
 		return retry.RetryableError(err)
 	})
 }
@@ -132,7 +130,11 @@ func (a *app) daemonFeeds() ([]daemon.Feed, error) {
 		feed.Run = func(ctx context.Context, begun importer.Begun) (importer.Summary, error) {
 			return a.serveRun(ctx, name, begun)
 		}
-		feed.Audit = func(ctx context.Context, run int64) error { return a.auditRun(ctx, name, run) }
+		feed.Audit = func(ctx context.Context, run int64) (importer.Summary, error) { return a.auditRun(ctx, name, run) }
+		feed.Notify = f.Notify
+		feed.Tell = func(ctx context.Context, id, target, when string, e daemon.Event) (bool, error) {
+			return a.tellOf(ctx, name, feed.Zone, id, target, when, e)
+		}
 		feeds = append(feeds, feed)
 	}
 	return feeds, nil
@@ -191,14 +193,14 @@ func (a *app) serveRun(ctx context.Context, name string, begun importer.Begun) (
 }
 
 // auditRun looks once more at the rows of a run whose answers had been lost.
-func (a *app) auditRun(ctx context.Context, name string, run int64) error {
+func (a *app) auditRun(ctx context.Context, name string, run int64) (importer.Summary, error) {
 	feed, err := a.feed(name)
 	if err != nil {
-		return err
+		return importer.Summary{}, err
 	}
 	runs, err := a.ledger.ListRuns(ctx, ledger.RunFilter{ID: run})
 	if err != nil {
-		return err
+		return importer.Summary{}, err
 	}
 	drops := make([]importer.Drop, len(runs[0].Drops))
 	for i, d := range runs[0].Drops {
@@ -206,14 +208,14 @@ func (a *app) auditRun(ctx context.Context, name string, run int64) error {
 	}
 	im, f, client, err := a.importerFor(name, feed, unwatched{})
 	if err != nil {
-		return err
+		return importer.Summary{}, err
 	}
 	defer client.Close()
 	s, err := im.Audit(ctx, f, drops)
 	if s.Run != 0 {
 		a.log.Info("rows whose answers had been lost were looked at once more", "feed", name, "run", run, "audit", s.Run, "alarms", len(s.Alarms))
 	}
-	return err
+	return s, err
 }
 
 // unwatched watches nothing: a daemon tells of a run when it has ended.

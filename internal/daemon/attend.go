@@ -165,10 +165,12 @@ func (d *Daemon) run(f Feed, slot SlotArgs, begun importer.Begun) (over bool) {
 	}
 	if err == nil {
 		err = d.Ledger.EndSlot(outliving, slot.Feed, slot.At, func(ctx context.Context, tx pgx.Tx) error {
-			if !s.Doubtful && !begun.Continued {
-				return nil
+			if s.Doubtful || begun.Continued {
+				if err := d.audits(ctx, tx, f.Name, begun.Run); err != nil {
+					return err
+				}
 			}
-			return d.audits(ctx, tx, f.Name, begun.Run)
+			return d.tell(ctx, tx, f, Event{What: EventRun, Run: begun.Run})
 		})
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -45,13 +46,17 @@ func (*auditor) NextRetry(*river.Job[AuditArgs]) time.Time { return time.Now().A
 // Work implements river.Worker.
 func (a *auditor) Work(ctx context.Context, job *river.Job[AuditArgs]) error {
 	d := a.daemon
-	d.mu.Lock()
-	f, ok := d.feeds[job.Args.Feed]
-	d.mu.Unlock()
+	f, ok := d.feed(job.Args.Feed)
 	if !ok {
 		return river.JobSnooze(auditWithin)
 	}
-	err := f.Audit(ctx, job.Args.Run)
+	s, err := f.Audit(ctx, job.Args.Run)
+	if len(s.Alarms) > 0 {
+		told := d.Ledger.Within(ctx, func(ctx context.Context, tx pgx.Tx) error {
+			return d.tell(ctx, tx, f, Event{What: EventRun, Run: s.Run})
+		})
+		err = errors.Join(err, told)
+	}
 	if err != nil && ctx.Err() == nil {
 		d.Log.Warn("the rows of a run whose answers had been lost could not be looked at once more, trying again", "feed", f.Name, "run", job.Args.Run, "in", auditWithin, "err", err)
 	}

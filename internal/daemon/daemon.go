@@ -21,7 +21,6 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
-	"github.com/riverqueue/river/rivertype"
 
 	"importer/internal/importer"
 	"importer/internal/ledger"
@@ -37,8 +36,14 @@ type Feed struct {
 	ExpectBy *schedule.Clock // a drop must have come by then on each day that has a slot; nil: none is expected
 	// Run carries a run of the feed to its end, or until ctx ends.
 	Run func(ctx context.Context, begun importer.Begun) (importer.Summary, error)
-	// Audit looks once more at the rows of a run whose answers had been lost.
-	Audit func(ctx context.Context, run int64) error
+	// Audit looks once more at the rows of a run whose answers had been lost, and
+	// returns the run as which it did.
+	Audit func(ctx context.Context, run int64) (importer.Summary, error)
+	// Notify says who is told of the feed, and when: TellAlways and its like.
+	Notify map[string]string
+	// Tell tells a target of an event, if it is one of when. id is the message's
+	// own. An error comes with whether to try again.
+	Tell func(ctx context.Context, id, target, when string, e Event) (again bool, err error)
 }
 
 // Options are what a daemon works with.
@@ -118,10 +123,11 @@ func New(o Options, feeds []Feed) (*Daemon, error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &attendant{daemon: d})
 	river.AddWorker(workers, &auditor{daemon: d})
+	river.AddWorker(workers, &teller{daemon: d})
 	var err error
 	d.client, err = river.NewClient(riverpgxv5.New(o.Ledger.River()), &river.Config{
 		Logger:               slog.New(slog.DiscardHandler), // what matters is logged here
-		Queues:               map[string]river.QueueConfig{queue: {MaxWorkers: o.AtOnce}, auditQueue: {MaxWorkers: 1}},
+		Queues:               map[string]river.QueueConfig{queue: {MaxWorkers: o.AtOnce}, auditQueue: {MaxWorkers: 1}, tellQueue: {MaxWorkers: 4}},
 		Workers:              workers,
 		FetchPollInterval:    looks, // PostgreSQL notifies of new jobs
 		JobTimeout:           attends + attends/2,
@@ -150,17 +156,20 @@ func (d *Daemon) Use(feeds []Feed) {
 	}
 }
 
+// feed finds a feed.
+func (d *Daemon) feed(name string) (Feed, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f, ok := d.feeds[name]
+	return f, ok
+}
+
 // known are the feeds, by name.
 func (d *Daemon) known() []Feed {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.SortedFunc(maps.Values(d.feeds), func(a, b Feed) int { return cmp.Compare(a.Name, b.Name) })
 }
-
-// soon has a job that failed try again in a moment: its run is in the ledger.
-type soon struct{}
-
-func (soon) NextRetry(*rivertype.JobRow) time.Time { return time.Now().Add(time.Second) }
 
 // Serve plans and carries runs until ctx ends. Then the runs that are going are
 // stopped, as an interrupted command is, and the next start goes on with them.

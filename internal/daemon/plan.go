@@ -85,11 +85,15 @@ func (d *Daemon) judgeSlots(ctx context.Context, f Feed, now time.Time) error {
 		}
 		decision = f.Schedule.Plan(schedule.State{Last: s.Last, Running: s.Running, Queued: s.Queued}, now, rules)
 		return judged(decision), decision.Last
-	}, func(ctx context.Context, tx pgx.Tx, s ledger.JudgedSlot) error {
-		if !s.Runs {
-			return nil
+	}, func(ctx context.Context, tx pgx.Tx, fresh []ledger.JudgedSlot) error {
+		for _, s := range fresh {
+			if s.Runs {
+				if err := insert(ctx, d.client, tx, f.Name, s.At); err != nil {
+					return err
+				}
+			}
 		}
-		return insert(ctx, d.client, tx, f.Name, s.At)
+		return d.tellOf(ctx, tx, f, fresh)
 	})
 	if err != nil {
 		return err
@@ -105,6 +109,30 @@ func (d *Daemon) judgeSlots(ctx context.Context, f Feed, now time.Time) error {
 		log("a slot of the schedule", "feed", f.Name, "slot", s.At, "verdict", s.Verdict)
 	}
 	return nil
+}
+
+// tellOf has people told of slots that came to nothing: of those that were missed
+// once, however many there are.
+func (d *Daemon) tellOf(ctx context.Context, tx pgx.Tx, f Feed, slots []ledger.JudgedSlot) error {
+	var missed Event
+	for _, s := range slots {
+		switch s.Verdict {
+		case string(schedule.Missed):
+			if missed.What == "" {
+				missed = Event{What: EventMissed, At: s.At, Until: s.Until}
+			} else {
+				missed.Until = s.At
+			}
+		case string(schedule.Overlap):
+			if err := d.tell(ctx, tx, f, Event{What: EventOverlap, At: s.At}); err != nil {
+				return err
+			}
+		}
+	}
+	if missed.What == "" {
+		return nil
+	}
+	return d.tell(ctx, tx, f, missed)
 }
 
 func judged(d schedule.Decision) []ledger.JudgedSlot {
@@ -137,7 +165,9 @@ func (d *Daemon) judgeDay(ctx context.Context, f Feed, state ledger.SlotState, n
 		return at, nil
 	}
 	from := schedule.ExpectBy(day, 0, f.Zone)
-	judged, late, err := d.Ledger.JudgeDay(ctx, f.Name, calendar(day), from, by, now.Before(by.Add(patience)), func(context.Context, pgx.Tx) error { return nil })
+	judged, late, err := d.Ledger.JudgeDay(ctx, f.Name, calendar(day), from, by, now.Before(by.Add(patience)), func(ctx context.Context, tx pgx.Tx) error {
+		return d.tell(ctx, tx, f, Event{What: EventLate, At: by})
+	})
 	if judged {
 		d.days[f.Name] = day
 	}

@@ -78,8 +78,8 @@ const openSlots = `ended IS NULL AND verdict IN ('run', 'queue', 'asked')`
 
 // JudgeSlots records what becomes of a feed's due slots. judge is given how things
 // stand while nobody else can judge, and returns the slots and the last of them;
-// enqueue is called for each that is new and runs. All is one transaction.
-func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotState) ([]JudgedSlot, time.Time), enqueue func(context.Context, pgx.Tx, JudgedSlot) error) error {
+// follows adds what follows of those that are new. All is one transaction.
+func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotState) ([]JudgedSlot, time.Time), follows func(context.Context, pgx.Tx, []JudgedSlot) error) error {
 	const (
 		lock = `SELECT last, paused FROM schedules WHERE feed = $1 FOR UPDATE`
 		open = `
@@ -97,19 +97,20 @@ func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotSta
 			return err
 		}
 		slots, last := judge(s)
+		var fresh []JudgedSlot
 		for _, slot := range slots {
 			tag, err := tx.Exec(ctx, record, feed, slot.At, told(slot.Until), slot.Verdict)
 			if err != nil {
 				return err
 			}
 			if tag.RowsAffected() == 1 {
-				if err := enqueue(ctx, tx, slot); err != nil {
-					return err
-				}
+				fresh = append(fresh, slot)
 			}
 		}
-		_, err := tx.Exec(ctx, move, feed, last)
-		return err
+		if _, err := tx.Exec(ctx, move, feed, last); err != nil {
+			return err
+		}
+		return follows(ctx, tx, fresh)
 	})
 }
 
@@ -324,6 +325,11 @@ func (l *Ledger) JudgeDay(ctx context.Context, feed string, day, from, by time.T
 		return follows(ctx, tx)
 	})
 	return judged, late, err
+}
+
+// Within makes a transaction of its own for work.
+func (l *Ledger) Within(ctx context.Context, work Enqueue) error {
+	return l.tx(ctx, answerWithin, work)
 }
 
 // River is the pool that the job engine works on.

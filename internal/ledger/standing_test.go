@@ -25,7 +25,7 @@ func judge(t *testing.T, l *ledger.Ledger, feed, verdict string, slots ...time.T
 			list = append(list, ledger.JudgedSlot{At: at, Verdict: verdict})
 		}
 		return list, slots[len(slots)-1]
-	}, func(context.Context, pgx.Tx, ledger.JudgedSlot) error { return nil })
+	}, func(context.Context, pgx.Tx, []ledger.JudgedSlot) error { return nil })
 	require.NoError(t, err)
 }
 

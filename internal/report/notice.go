@@ -115,7 +115,7 @@ func (t told) subject() string {
 		what = "the run stopped: " + t.why
 	case t.Finished.IsZero():
 		what = "the run was interrupted"
-	case len(t.Drops) == 0:
+	case len(t.Drops) == 0 && len(t.Alarms) == 0:
 		what = "no new file"
 	default:
 		what = t.outcome()
