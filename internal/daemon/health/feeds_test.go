@@ -62,7 +62,7 @@ func TestWhatTheLedgerKnowsOfAFeedIsShownAfterARestartToo(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, l.JudgeSlots(t.Context(), "acme", func(ledger.SlotState) ([]ledger.JudgedSlot, time.Time) {
 			return []ledger.JudgedSlot{{At: slot, Verdict: string(verdict)}}, slot
-		}, func(context.Context, pgx.Tx, ledger.JudgedSlot) error { return nil }))
+		}, func(context.Context, pgx.Tx, []ledger.JudgedSlot) error { return nil }))
 	}
 	six := time.Date(2026, 3, 1, 11, 0, 0, 0, time.UTC)
 	judge(schedule.Missed, six)
