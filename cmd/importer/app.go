@@ -25,6 +25,7 @@ import (
 
 	"importer/internal/config"
 	"importer/internal/daemon"
+	"importer/internal/daemon/health"
 	"importer/internal/dropfile"
 	"importer/internal/importer"
 	"importer/internal/lead"
@@ -43,6 +44,7 @@ type app struct {
 	keys   importer.Keyring
 	ledger *ledger.Ledger
 	server *localpg.Server // nil with a configured ledger.dsn
+	health *health.Health  // the daemon's; nil for a command
 }
 
 // load reads the configuration.

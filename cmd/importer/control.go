@@ -2,12 +2,20 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"importer/internal/daemon"
+	"importer/internal/daemon/health"
 )
 
 // ask has the daemon carry a run.
@@ -90,4 +98,56 @@ beginning one.`,
 			})
 		},
 	}
+}
+
+func reloadCommand(sh *shell) *cobra.Command {
+	return &cobra.Command{
+		Use:   "reload",
+		Short: "Have importer serve read its configuration again",
+		Long: `Asks the importer serve on this machine, at serve.listen, to read its configuration
+again, and says what is wrong with it if anything is: then all stays as it is. Runs
+that are going go on as they began. What stands under state_dir, ledger and serve
+needs a restart instead. Where serve.listen is empty, send the process a SIGHUP.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a, err := sh.load()
+			if err != nil {
+				return err
+			}
+			defer a.close()
+			return a.askReload(cmd.Context())
+		},
+	}
+}
+
+func (a *app) askReload(ctx context.Context) error {
+	listen := a.cfg.Serve.Listen
+	if listen == "" {
+		return usagef("serve.listen is empty, so importer serve cannot be asked: send it a SIGHUP (systemctl reload importer, or kill -HUP PID)")
+	}
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return usagef("serve.listen %q has no port: %w", listen, err)
+	}
+	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	asking, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	address := (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, port), Path: health.ReloadPath}).String()
+	request, err := http.NewRequestWithContext(asking, http.MethodPost, address, http.NoBody)
+	if err != nil {
+		return err
+	}
+	request.Header.Set(health.ReloadHeader, "1")
+	answer, err := (&http.Client{}).Do(request)
+	if err != nil {
+		return fmt.Errorf("no importer serve answers at serve.listen (%s): %w", listen, err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusNoContent {
+		why, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+		return errors.Join(fmt.Errorf("importer serve goes on with its old configuration: %s", strings.TrimSpace(string(why))), err)
+	}
+	return a.say(map[string]bool{"reloaded": true}, "The configuration was read again")
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"sync"
 	"syscall"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"importer/internal/config"
 	"importer/internal/daemon"
+	"importer/internal/daemon/health"
 	"importer/internal/importer"
 	"importer/internal/ledger"
 	"importer/internal/schedule"
@@ -46,36 +48,102 @@ func (sh *shell) serve(ctx context.Context) error {
 		return err
 	}
 	defer a.close()
-	feeds, err := a.daemonFeeds()
+	s := &server{app: a}
+	a.health = health.New(health.Options{Version: version(), Log: a.log, Now: time.Now, Reload: s.reload})
+	hide, err := a.health.Show(ctx, a.cfg.Serve.Listen)
 	if err != nil {
 		return err
 	}
+	defer hide()
 	if err := a.awaitLedger(ctx); err != nil {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil { // stopped before it was there
 			return nil
 		}
 		return err
 	}
+	return s.serve(ctx)
+}
+
+// server is the daemon with its configuration.
+type server struct {
+	*app
+
+	mu     sync.Mutex
+	daemon *daemon.Daemon // nil while the ledger is waited for
+}
+
+func (s *server) serve(ctx context.Context) error {
+	feeds, err := s.daemonFeeds()
+	if err != nil {
+		return err
+	}
 	d, err := daemon.New(daemon.Options{
-		Ledger: a.ledger, AtOnce: a.cfg.Serve.Runs, Lease: a.cfg.Ledger.Lease.Std(), StopTimeout: a.cfg.Serve.StopTimeout.Std(),
-		Log: a.log, Now: time.Now, Ended: a.logRun,
+		Ledger: s.ledger, AtOnce: s.cfg.Serve.Runs, Lease: s.cfg.Ledger.Lease.Std(), StopTimeout: s.cfg.Serve.StopTimeout.Std(),
+		Log: s.log, Now: time.Now, Looked: s.health.Beat, Ended: s.logRun,
 	}, feeds)
 	if err != nil {
 		return err
 	}
+	s.mu.Lock()
+	s.daemon = d
+	s.mu.Unlock()
+	s.ledger.Observe(s.health.Transaction)
+	watching, stop := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer stop()
+	all.Go(func() { s.health.Watch(watching, s.ledger) })
+	all.Go(func() { s.awaitHangups(watching) })
+	defer s.log.Info("importer serve has ended")
+	return d.Serve(ctx, func() {
+		s.health.Started()
+		s.log.Info("importer serve has started", "version", version(), "feeds", len(feeds))
+	})
+}
+
+// awaitHangups reads the configuration again whenever somebody signals that.
+func (s *server) awaitHangups(ctx context.Context) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	go func() {
-		for range hangups {
-			if err := a.reload(d); err != nil {
-				a.log.Error("the configuration was not read again, all stays as it is", "err", err)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+			if err := s.reload(); err != nil {
+				s.log.Error("the configuration was not read again, all stays as it is", "err", err)
 			}
 		}
-	}()
-	a.log.Info("importer serve has started", "version", version(), "feeds", len(feeds))
-	defer a.log.Info("importer serve has ended")
-	return d.Serve(ctx)
+	}
+}
+
+// reload reads the configuration again, and has the daemon go by it: all of it or,
+// when anything in it is wrong, nothing.
+func (s *server) reload() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.daemon == nil {
+		return errors.New("importer serve waits for the ledger: the configuration can be read again when it is there")
+	}
+	s.health.Reloading()
+	defer s.health.Started()
+	b, err := s.load()
+	if err != nil {
+		return err
+	}
+	old, fresh := s.cfg, b.cfg
+	if old.StateDir != fresh.StateDir || !reflect.DeepEqual(old.Ledger, fresh.Ledger) || old.Serve != fresh.Serve {
+		return errors.New("state_dir, ledger or serve have changed, which needs a restart of importer serve")
+	}
+	b.keys, b.ledger, b.health = s.keys, s.ledger, s.health
+	feeds, err := b.daemonFeeds()
+	if err != nil {
+		return err
+	}
+	s.daemon.Use(feeds)
+	s.log.Info("the configuration was read again", "feeds", len(feeds))
+	return nil
 }
 
 // awaitLedger opens the ledger as soon as it is there.
@@ -93,30 +161,11 @@ func (a *app) awaitLedger(ctx context.Context) error {
 	})
 }
 
-// reload reads the configuration again, and has the daemon go by it.
-func (a *app) reload(d *daemon.Daemon) error {
-	b, err := a.load()
-	if err != nil {
-		return err
-	}
-	old, fresh := a.cfg, b.cfg
-	if old.StateDir != fresh.StateDir || !reflect.DeepEqual(old.Ledger, fresh.Ledger) || old.Serve != fresh.Serve {
-		return errors.New("state_dir, ledger and serve have changed, which needs a restart of importer serve")
-	}
-	b.keys, b.ledger = a.keys, a.ledger
-	feeds, err := b.daemonFeeds()
-	if err != nil {
-		return err
-	}
-	d.Use(feeds)
-	a.log.Info("the configuration was read again", "feeds", len(feeds))
-	return nil
-}
-
 // daemonFeeds are the feeds that can be pulled; those without a schedule are when
 // a person asks for it.
 func (a *app) daemonFeeds() ([]daemon.Feed, error) {
 	var feeds []daemon.Feed
+	schedules := map[string]schedule.Schedule{}
 	for _, name := range sortedKeys(a.cfg.Feeds) {
 		f := a.cfg.Feeds[name]
 		if noSource(f) {
@@ -136,7 +185,9 @@ func (a *app) daemonFeeds() ([]daemon.Feed, error) {
 			return a.tellOf(ctx, name, feed.Zone, id, target, when, e)
 		}
 		feeds = append(feeds, feed)
+		schedules[name] = feed.Schedule
 	}
+	a.health.Feeds(schedules)
 	return feeds, nil
 }
 
@@ -180,12 +231,14 @@ func scheduled(f config.Feed) (feed daemon.Feed, err error) {
 // serveRun pulls a feed as a run that was begun for a slot.
 func (a *app) serveRun(ctx context.Context, name string, begun importer.Begun) (s importer.Summary, err error) {
 	err = a.withSource(ctx, name, func(feed config.Feed, src *source.Feed) error {
-		im, f, client, err := a.importerFor(name, feed, unwatched{})
+		w, end := a.health.Run(name)
+		defer end()
+		im, f, client, err := a.importerFor(name, feed, w)
 		if err != nil {
 			return err
 		}
 		defer client.Close()
-		im.Begun = begun
+		im.Begun, im.Dialer = begun, a.health.Dialer(feed.Dialer, client)
 		s, err = im.Pull(ctx, f, src)
 		return err
 	})
@@ -206,7 +259,9 @@ func (a *app) auditRun(ctx context.Context, name string, run int64) (importer.Su
 	for i, d := range runs[0].Drops {
 		drops[i] = d.Drop
 	}
-	im, f, client, err := a.importerFor(name, feed, unwatched{})
+	w, end := a.health.Run(name)
+	defer end()
+	im, f, client, err := a.importerFor(name, feed, w)
 	if err != nil {
 		return importer.Summary{}, err
 	}
@@ -217,13 +272,6 @@ func (a *app) auditRun(ctx context.Context, name string, run int64) (importer.Su
 	}
 	return s, err
 }
-
-// unwatched watches nothing: a daemon tells of a run when it has ended.
-type unwatched struct{}
-
-func (unwatched) Recorded(int)                      {}
-func (unwatched) Settled(importer.StateReason, int) {}
-func (unwatched) Waiting(string)                    {}
 
 // logRun logs one line for a run and one for each of its drops, as the ledger has
 // them: others may have carried the run before.
@@ -236,6 +284,7 @@ func (a *app) logRun(feed string, id int64) {
 		return
 	}
 	run, counts := runs[0], importer.Counts{}
+	a.health.Ended(run)
 	for _, d := range run.Drops {
 		a.log.Info("a drop", "feed", feed, "run", run.ID, "drop", d.Drop.ID, "name", d.Drop.Name, "state", d.Drop.State, "outcomes", outcomes(d.Counts), "why", d.Drop.Why)
 		counts.Add(d.Counts)

@@ -12,7 +12,7 @@ import (
 )
 
 // often is a feed whose slots come every second.
-const often = hasty + `    schedule: "@every 1s"
+const often = "serve: {listen: \"\"}\n" + hasty + `    schedule: "@every 1s"
     source:
       directory: {path: ./drops, pattern: "*.csv"}
       min_age: 0

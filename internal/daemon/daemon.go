@@ -54,6 +54,8 @@ type Options struct {
 	StopTimeout time.Duration // how long runs that are told to stop may take
 	Log         *slog.Logger
 	Now         func() time.Time
+	// Looked is called whenever the schedules were looked at, also in vain.
+	Looked func()
 	// Ended is told of each run that this process has carried to its end.
 	Ended func(feed string, run int64)
 }
@@ -171,15 +173,16 @@ func (d *Daemon) known() []Feed {
 	return slices.SortedFunc(maps.Values(d.feeds), func(a, b Feed) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// Serve plans and carries runs until ctx ends. Then the runs that are going are
+// Serve plans and carries runs until ctx ends, from when started is called. Then the runs that are going are
 // stopped, as an interrupted command is, and the next start goes on with them.
-func (d *Daemon) Serve(ctx context.Context) error {
+func (d *Daemon) Serve(ctx context.Context, started func()) error {
 	var stop context.CancelCauseFunc
 	d.runs, stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
 	if err := d.start(ctx); err != nil {
 		return err
 	}
+	started()
 	d.plan(ctx)
 	stop(errStopping)
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.StopTimeout)

@@ -22,6 +22,7 @@ func (d *Daemon) plan(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			d.Log.Warn("the schedules could not be looked at, trying again", "err", err)
 		}
+		d.Looked()
 		wait := min(looks, d.Lease)
 		if until := next.Sub(d.Now()); !next.IsZero() && until < wait {
 			wait = max(until, 0)

@@ -21,6 +21,7 @@ type Options struct {
 	Version string // of this program
 	Log     *slog.Logger
 	Now     func() time.Time
+	Reload  func() error // reads the configuration again
 }
 
 // Health is what is known of the daemon's own state. It is safe for use by many

@@ -77,7 +77,28 @@ func (h *Health) handler() http.Handler {
 		MaxRequestsInFlight: 4,
 		Timeout:             10 * time.Second,
 	}))
+	mux.HandleFunc("POST "+ReloadPath, h.reload)
 	return mux
+}
+
+// ReloadPath is where the configuration is read again, for who asks on the same
+// machine and with ReloadHeader, which a web page cannot send unasked.
+const (
+	ReloadPath   = "/reload"
+	ReloadHeader = "X-Importer-Reload"
+)
+
+func (h *Health) reload(w http.ResponseWriter, r *http.Request) {
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	if !net.ParseIP(host).IsLoopback() || r.Header.Get(ReloadHeader) == "" {
+		http.Error(w, "the configuration is read again for importer reload on the same machine only", http.StatusForbidden)
+		return
+	}
+	if err := h.Reload(); err != nil {
+		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // judged answers with 200, or with 503 and the sentence that says why.
