@@ -52,7 +52,14 @@ func (d *Daemon) judge(ctx context.Context) (next time.Time, err error) {
 	for _, f := range feeds {
 		state := states[f.Name]
 		at := f.Schedule.Next(state.Last)
-		if ahead := state.Last.Sub(now) > wrongBefore; ahead || !at.IsZero() && !at.After(now) {
+		if ahead := state.Last.Sub(now); ahead > wrongBefore {
+			d.Log.Error("slots were judged far ahead of the clock, which was wrong then or is now: judging begins again from now, and no slot runs twice", "feed", f.Name, "ahead", ahead)
+			if err := d.Ledger.Rewind(ctx, f.Name, now); err != nil {
+				return next, err
+			}
+			at = f.Schedule.Next(now)
+		}
+		if !at.IsZero() && !at.After(now) {
 			if err := d.judgeSlots(ctx, f, now); err != nil {
 				return next, err
 			}
@@ -80,10 +87,6 @@ func (d *Daemon) judgeSlots(ctx context.Context, f Feed, now time.Time) error {
 	err := d.Ledger.JudgeSlots(ctx, f.Name, func(s ledger.SlotState) ([]ledger.JudgedSlot, time.Time) {
 		rules := f.Rules
 		rules.Paused = rules.Paused || s.Paused
-		if ahead := s.Last.Sub(now); ahead > wrongBefore {
-			d.Log.Error("slots were judged far ahead of the clock, which was wrong then or is now: the schedule goes on from now, and no slot runs twice", "feed", f.Name, "ahead", ahead)
-			s.Last = now
-		}
 		decision = f.Schedule.Plan(schedule.State{Last: s.Last, Running: s.Running, Queued: s.Queued}, now, rules)
 		return judged(decision), decision.Last
 	}, func(ctx context.Context, tx pgx.Tx, fresh []ledger.JudgedSlot) error {

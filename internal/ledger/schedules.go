@@ -114,6 +114,23 @@ func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotSta
 	})
 }
 
+// Rewind has a feed's slots judged again from now on, although later ones were
+// judged, those excepted that have run.
+func (l *Ledger) Rewind(ctx context.Context, feed string, now time.Time) error {
+	const (
+		move   = `UPDATE schedules SET last = $2 WHERE feed = $1 AND last > $2`
+		forget = `DELETE FROM schedule_slots WHERE feed = $1 AND slot > $2 AND verdict NOT IN ('run', 'queue', 'asked')`
+	)
+	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, move, feed, now)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		_, err = tx.Exec(ctx, forget, feed, now)
+		return err
+	})
+}
+
 // AskRun records that a person wants a run of a feed now, as a slot of its own,
 // and returns its moment. Not ok: one that was asked for has not begun yet.
 func (l *Ledger) AskRun(ctx context.Context, feed string, enqueue func(context.Context, pgx.Tx, time.Time) error) (at time.Time, ok bool, err error) {
