@@ -91,9 +91,9 @@ func (p *planned) verdicts(t *testing.T) map[time.Time]string {
 	return all
 }
 
-func (p *planned) begin(t *testing.T, at, ttl any) (importer.Begun, ledger.SlotStanding) {
+func (p *planned) begin(t *testing.T, at time.Time, ttl time.Duration) (importer.Begun, ledger.SlotStanding) {
 	t.Helper()
-	b, standing, err := p.BeginSlot(t.Context(), "acme", at.(time.Time), ttl.(time.Duration))
+	b, standing, err := p.BeginSlot(t.Context(), "acme", at, ttl)
 	require.NoError(t, err)
 	return b, standing
 }
@@ -309,11 +309,11 @@ func TestASlotWaitsForTheRunThatIsGoing(t *testing.T) {
 			t.Parallel()
 			p := newPlanned(t)
 			p.due(t, six, "run")
-			first := p.begun(t, six, over)
+			p.begun(t, six, over)
 			p.due(t, six.Add(second), "queue")
 			_, standing := p.begin(t, six.Add(second), time.Hour)
 			require.Equal(t, ledger.SlotBusy, standing)
-			first = p.begun(t, six, time.Hour) // a run that has begun waits for none
+			first := p.begun(t, six, time.Hour) // a run that has begun waits for none
 			_, standing = p.begin(t, six.Add(second), time.Hour)
 			require.Equal(t, ledger.SlotBusy, standing)
 			p.end(t, six, first)
