@@ -62,6 +62,11 @@ crash: setup ## kill real imports at random moments: 200 times, or CRASH_KILLS=2
 	IMPORTER_CRASH_FOR=$(CRASH_FOR) IMPORTER_CRASH_KILLS=$(or $(CRASH_KILLS),$(if $(CRASH_FOR),,200)) IMPORTER_CRASH_SEED=$(CRASH_SEED) \
 		$(GO) test -count=1 -timeout 0 -run TestKilledAtRandomMoments -v ./cmd/importer
 
+.PHONY: soak
+soak: setup ## kill replicas of importer serve at random moments for two minutes, or SOAK_FOR=20m
+	IMPORTER_SOAK_FOR=$(or $(SOAK_FOR),2m) IMPORTER_SOAK_SEED=$(SOAK_SEED) \
+		$(GO) test -count=1 -timeout 0 -run TestReplicasKilledAtRandomMoments -v ./cmd/importer
+
 .PHONY: model
 model: ## explore the delivery protocol for a while (MODEL_FOR=1m)
 	IMPORTER_MODEL_FOR=$(or $(MODEL_FOR),1m) $(GO) test -count=1 -timeout 0 -run InEvery -v ./internal/importer/proof/...

@@ -73,16 +73,21 @@ func (s *site) judge(t *testing.T) (v verdict) {
 		byToken[token] = r
 	}
 	byPhone := map[string]int{}
-	for _, i := range s.dialer.Inserts() {
-		byPhone[i.Phone]++
-		token, _, _ := strings.Cut(i.SourceID, "-")
-		r := byToken[token]
-		if r == nil {
-			v.wrong = append(v.wrong, fmt.Sprintf("lead %d carries no row's token", i.LeadID))
-			continue
+	for _, d := range s.everyDialer() {
+		for _, i := range d.Inserts() {
+			byPhone[i.Phone]++
+			token, _, _ := strings.Cut(i.SourceID, "-")
+			r := byToken[token]
+			if r == nil {
+				v.wrong = append(v.wrong, fmt.Sprintf("lead %d carries no row's token", i.LeadID))
+				continue
+			}
+			r.leads = append(r.leads, i.LeadID)
+			r.elsewhere = r.elsewhere || i.Phone != r.Phone || strconv.FormatUint(i.ListID, 10) != r.List
 		}
-		r.leads = append(r.leads, i.LeadID)
-		r.elsewhere = r.elsewhere || i.Phone != r.Phone || strconv.FormatUint(i.ListID, 10) != r.List
+		if most := d.MaxInFlight(""); most > s.limit {
+			v.wrong = append(v.wrong, fmt.Sprintf("%d calls were in flight at once", most))
+		}
 	}
 	for phone, n := range byPhone {
 		if n > 1 {
@@ -95,9 +100,6 @@ func (s *site) judge(t *testing.T) (v verdict) {
 	}
 	v.wrong = append(v.wrong, s.judgeDrops(t)...)
 	v.wrong = append(v.wrong, s.judgeWords(t)...)
-	if most := s.dialer.MaxInFlight(""); most > s.limit {
-		v.wrong = append(v.wrong, fmt.Sprintf("%d calls were in flight at once", most))
-	}
 	return v
 }
 
@@ -213,7 +215,7 @@ func (s *site) judgeDrops(t *testing.T) (wrong []string) {
 		return nil
 	})
 	require.NoError(t, err)
-	if left, _ := filepath.Glob(filepath.Join(s.dir, "state", "spool", "*", ".un*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(s.dir, "state*", "spool", "*", ".un*")); len(left) > 0 {
 		wrong = append(wrong, fmt.Sprintf("the spool holds what killed importers left: %q", left))
 	}
 	return wrong

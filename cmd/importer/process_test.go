@@ -45,6 +45,7 @@ feeds:
 type site struct {
 	dir     string
 	dialer  *dialersim.Server
+	more    []*dialersim.Server // beside it
 	env     []string
 	ledger  string
 	program string         // what start starts
@@ -66,6 +67,10 @@ func newSite(t *testing.T, config string) *site {
 	s.env = append(os.Environ(), "LEDGER="+s.ledger, "DIALER_URL="+d.URL(), "DIALER_PASSWORD="+dialerPassword, "TZ=UTC")
 	s.write(t, "importer.yaml", config)
 	return s
+}
+
+func (s *site) everyDialer() []*dialersim.Server {
+	return append([]*dialersim.Server{s.dialer}, s.more...)
 }
 
 func (s *site) write(t *testing.T, name, text string) {

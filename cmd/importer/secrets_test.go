@@ -149,6 +149,7 @@ var (
 	nameColumn = regexp.MustCompile(`(?i)name`)
 	notDigits  = regexp.MustCompile(`\D`)
 	asNumber   = regexp.MustCompile(`^\+?[\d .()/-]{7,25}$`)
+	moment     = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+`)
 	separators = strings.NewReplacer(" ", "", "-", "", ".", "", "(", "", ")", "", "/", "", "+", "")
 )
 
@@ -237,7 +238,7 @@ func (s *site) shown(text string) (found []string) {
 			found = append(found, name)
 		}
 	}
-	joined := separators.Replace(text)
+	joined := separators.Replace(moment.ReplaceAllString(text, "T"))
 	for number := range s.watch.numbers {
 		if strings.Contains(joined, number) {
 			found = append(found, number)
@@ -331,7 +332,7 @@ func TestASiteFindsWhatIsShown(t *testing.T) {
 	} {
 		require.NotEmpty(t, s.shown(text), text)
 	}
-	for _, text := range []string{"2025-11-25T20:11:12.305Z 555 rows", "Right", "importer: 177 rows"} {
+	for _, text := range []string{"2025-11-25T20:11:12.305Z 555 rows", "2025-11-25T20:11:13.055550177Z", "Right", "importer: 177 rows"} {
 		require.Empty(t, s.shown(text), text)
 	}
 }

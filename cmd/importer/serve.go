@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"os/signal"
 	"reflect"
@@ -293,7 +294,7 @@ func (a *app) logRun(feed string, id int64) {
 	if run.Error != "" {
 		level = slog.LevelError
 	}
-	a.log.Log(ctx, level, "a run has ended", "feed", feed, "run", run.ID, "outcomes", outcomes(counts), "calls", run.Calls, "seconds", run.Seconds, "err", run.Error)
+	a.log.Log(ctx, level, "a run has ended", "feed", feed, "run", run.ID, "outcomes", outcomes(counts), "calls", run.Calls, "seconds", math.Round(run.Seconds*1000)/1000, "err", run.Error)
 }
 
 // outcomes counts rows by what became of them, for a log.

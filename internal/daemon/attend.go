@@ -164,7 +164,7 @@ func (d *Daemon) run(f Feed, slot SlotArgs, begun importer.Begun) (over bool) {
 		err = nil // which the ledger has with the run
 	}
 	if err == nil {
-		err = d.Ledger.EndSlot(outliving, slot.Feed, slot.At, func(ctx context.Context, tx pgx.Tx) error {
+		err = d.Ledger.EndSlot(outliving, slot.Feed, slot.At, begun, func(ctx context.Context, tx pgx.Tx) error {
 			if s.Doubtful || begun.Continued {
 				if err := d.audits(ctx, tx, f.Name, begun.Run); err != nil {
 					return err

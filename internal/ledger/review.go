@@ -40,7 +40,7 @@ func (f RunFilter) args() []any {
 func (l *Ledger) ListRuns(ctx context.Context, f RunFilter) (runs []importer.RunInfo, err error) {
 	const query = `
 		SELECT id, feed, kind, started, finished, calls, seconds, error, alarms,
-			finished IS NULL AND (runs.leased_until > clock_timestamp() OR EXISTS (SELECT FROM drops d WHERE d.feed = runs.feed AND leased_until > clock_timestamp())
+			finished IS NULL AND (coalesce(runs.leased_until > clock_timestamp(), false) OR EXISTS (SELECT FROM drops d WHERE d.feed = runs.feed AND leased_until > clock_timestamp())
 				OR NOT EXISTS (SELECT FROM run_drops WHERE run_id = id))
 		FROM runs
 		WHERE ` + chosen + `

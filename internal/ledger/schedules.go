@@ -85,8 +85,12 @@ func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotSta
 		open = `
 			SELECT count(*) FILTER (WHERE verdict <> 'queue' OR run_id IS NOT NULL) > 0, count(*) FILTER (WHERE verdict = 'queue' AND run_id IS NULL) > 0
 			FROM schedule_slots WHERE feed = $1 AND ` + openSlots
-		record = `INSERT INTO schedule_slots (feed, slot, until, verdict) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
-		move   = `UPDATE schedules SET last = $2 WHERE feed = $1`
+		// A slot that a wrong clock passed too early may run when it comes.
+		record = `
+			INSERT INTO schedule_slots (feed, slot, until, verdict) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (feed, slot) DO UPDATE SET until = excluded.until, verdict = excluded.verdict, judged = excluded.judged
+			WHERE schedule_slots.verdict = 'missed' AND excluded.verdict <> 'missed'`
+		move = `UPDATE schedules SET last = $2 WHERE feed = $1`
 	)
 	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		var s SlotState
@@ -161,7 +165,7 @@ type SlotStanding int
 // How a slot may stand.
 const (
 	SlotEnded SlotStanding = iota // there is nothing left to do
-	SlotBusy                      // somebody carries it, or it waits for an earlier one of its feed
+	SlotBusy                      // somebody carries it, or it waits for another one of its feed
 	SlotBegun                     // it is the caller's to carry
 )
 
@@ -170,7 +174,8 @@ const (
 func (l *Ledger) BeginSlot(ctx context.Context, feed string, at time.Time, ttl time.Duration) (begun importer.Begun, standing SlotStanding, err error) {
 	const (
 		lock = `
-			SELECT run_id, EXISTS (SELECT FROM schedule_slots WHERE feed = $1 AND slot < $2 AND ` + openSlots + `)
+			SELECT run_id, run_id IS NULL AND EXISTS (
+				SELECT FROM schedule_slots WHERE feed = $1 AND (slot < $2 OR run_id IS NOT NULL) AND ` + openSlots + `)
 			FROM schedule_slots WHERE feed = $1 AND slot = $2 AND ` + openSlots + ` FOR UPDATE`
 		start = `INSERT INTO runs (feed, kind, holder, leased_until) VALUES ($1, 'run', nextval('holders'), clock_timestamp() + $2) RETURNING id, holder`
 		note  = `UPDATE schedule_slots SET run_id = $3 WHERE feed = $1 AND slot = $2`
@@ -234,12 +239,26 @@ func (l *Ledger) LeftSlots(ctx context.Context, feeds []string, while time.Durat
 	return left, err
 }
 
-// EndSlot records that a slot's run has ended, once, and adds what follows.
-func (l *Ledger) EndSlot(ctx context.Context, feed string, at time.Time, follows Enqueue) error {
-	const end = `UPDATE schedule_slots SET ended = now() WHERE feed = $1 AND slot = $2 AND ended IS NULL`
+// EndSlot records that a slot's run, which has been finished, has ended, once, and
+// adds what follows. Returns importer.ErrLeaseLost when somebody else carries the
+// run, or will, since it was not finished.
+func (l *Ledger) EndSlot(ctx context.Context, feed string, at time.Time, b importer.Begun, follows Enqueue) error {
+	const (
+		lock = `
+			SELECT ended IS NOT NULL, run_id = $3 AND holder = $4 AND finished IS NOT NULL
+			FROM schedule_slots JOIN runs ON runs.id = run_id WHERE schedule_slots.feed = $1 AND slot = $2 FOR UPDATE`
+		end = `UPDATE schedule_slots SET ended = now() WHERE feed = $1 AND slot = $2`
+	)
 	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, end, feed, at)
-		if err != nil || tag.RowsAffected() == 0 {
+		var ended, ours bool
+		err := tx.QueryRow(ctx, lock, feed, at, b.Run, b.Holder).Scan(&ended, &ours)
+		switch {
+		case err != nil || ended:
+			return err
+		case !ours:
+			return importer.ErrLeaseLost
+		}
+		if _, err := tx.Exec(ctx, end, feed, at); err != nil {
 			return err
 		}
 		return follows(ctx, tx)
