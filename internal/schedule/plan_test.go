@@ -211,3 +211,19 @@ func TestAHolidayIsADayOfTheZone(t *testing.T) {
 	require.Equal(t, []string{"24 06:00 missed", "24 23:00 holiday"},
 		told(t, s.Plan(state, at(t, newYork, "2026-12-25 00:01"), rules)))
 }
+
+func TestADropIsExpectedOnDaysWithASlot(t *testing.T) {
+	s := parse(t, "America/Sao_Paulo", "0 6 * * 1-5", "30 0 4 11 *")
+	holiday := schedule.Date{Year: 2018, Month: time.November, Day: 2}
+	for day, expected := range map[schedule.Date]bool{
+		{Year: 2018, Month: time.November, Day: 1}: true, // a Thursday
+		holiday: false, // a Friday
+		{Year: 2018, Month: time.November, Day: 3}:  false, // a Saturday
+		{Year: 2018, Month: time.November, Day: 4}:  true,  // a Sunday whose clocks went from 0:00 to 1:00, over its slot
+		{Year: 2018, Month: time.November, Day: 11}: false,
+	} {
+		require.Equal(t, expected, s.Expects(day, schedule.Rules{Holidays: []schedule.Date{holiday}}), day)
+		require.False(t, s.Expects(day, schedule.Rules{Paused: true}), day)
+	}
+	require.False(t, schedule.Schedule{}.Expects(holiday, schedule.Rules{}))
+}
