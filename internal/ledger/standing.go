@@ -11,11 +11,13 @@ import (
 type Standing struct {
 	Succeeded time.Time      // when a run that pulled or imported last ended without an error; zero: none has
 	Slots     map[string]int // its schedule's slots by their verdicts, those of a stretch counted as one
-	Judged    time.Time      // the last of these slots
+	Judged    time.Time      // up to where they are counted
 }
 
-// Standings tells how feeds stand. Of each feed only the slots behind the given one
-// are counted, so that whoever asks often need not have all of them counted anew.
+// Standings tells how feeds stand. Of each feed only the slots behind the given
+// moment are counted, so that whoever asks often need not have all of them counted
+// anew: what was judged later is behind what was judged before, unless the clock was
+// wrong, see Rewind.
 func (l *Ledger) Standings(ctx context.Context, counted map[string]time.Time) (standings map[string]Standing, err error) {
 	// Each feed's last run, and its latest slots, are looked for by themselves:
 	// joined, all that there ever were would be read.
@@ -26,9 +28,10 @@ func (l *Ledger) Standings(ctx context.Context, counted map[string]time.Time) (s
 				WHERE feed = f.feed AND error = '' AND kind IN ('run', 'import') AND finished IS NOT NULL
 				ORDER BY finished DESC LIMIT 1) r`
 		slots = `
-			SELECT f.feed, s.verdict, s.slots, s.last FROM unnest($1::text[], $2::timestamptz[]) f (feed, counted), LATERAL (
-				SELECT verdict, count(*) AS slots, max(slot) AS last FROM schedule_slots
-				WHERE feed = f.feed AND slot > f.counted AND verdict <> 'asked' GROUP BY verdict) s`
+			SELECT f.feed, s.last, coalesce(v.verdict, ''), coalesce(v.slots, 0)
+			FROM unnest($1::text[], $2::timestamptz[]) f (feed, counted) JOIN schedules s USING (feed) LEFT JOIN LATERAL (
+				SELECT verdict, count(*) AS slots FROM schedule_slots
+				WHERE feed = f.feed AND slot > f.counted AND slot <= s.last AND verdict <> 'asked' GROUP BY verdict) v ON true`
 	)
 	feeds, after := make([]string, 0, len(counted)), make([]time.Time, 0, len(counted))
 	for feed, last := range counted {
@@ -58,11 +61,11 @@ func (l *Ledger) Standings(ctx context.Context, counted map[string]time.Time) (s
 			return err
 		}
 		var n int
-		_, err = pgx.ForEachRow(rows, []any{&feed, &verdict, &n, &at}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&feed, &at, &verdict, &n}, func() error {
 			s := standings[feed]
-			s.Slots[verdict] = n
-			if at.After(s.Judged) {
-				s.Judged = at
+			s.Judged = at
+			if n > 0 {
+				s.Slots[verdict] = n
 			}
 			standings[feed] = s
 			return nil

@@ -76,6 +76,16 @@ func TestAFeedStandsWhereItsLastGoodRunAndItsSlotsSay(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, standings["acme"].Slots)
 	require.True(t, standings["acme"].Judged.Equal(day(4)))
+
+	require.NoError(t, l.Rewind(t.Context(), "acme", day(3))) // the clock was wrong
+	standings, err = l.Standings(t.Context(), map[string]time.Time{"acme": day(4)})
+	require.NoError(t, err)
+	require.Empty(t, standings["acme"].Slots)
+	require.True(t, standings["acme"].Judged.Equal(day(3)))
+	judge(t, l, "acme", "run", day(4))
+	standings, err = l.Standings(t.Context(), map[string]time.Time{"acme": day(3)})
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{"run": 1}, standings["acme"].Slots)
 }
 
 func TestOnlyTransactionsThatWereMadeAreTimed(t *testing.T) {

@@ -30,6 +30,7 @@ func (h *Health) Show(ctx context.Context, address string) (hide func(), err err
 			stop()
 			return nil, fmt.Errorf("cannot answer on serve.listen, choose another address, or \"\" for none: %w", err)
 		}
+		h.Log.Info("/healthz, /readyz and /metrics are answered", "address", l.Addr().String())
 		all.Go(func() {
 			if err := h.Serve(showing, l); err != nil {
 				h.Log.Error("nobody is answered any more, restart importer serve", "err", err)
