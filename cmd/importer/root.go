@@ -54,6 +54,7 @@ is needed (ERROR or REVIEW rows, a held file); 130 interrupted.`,
 		reconcileCommand(sh), retryCommand(sh), reportCommand(sh), runsCommand(sh), dropsCommand(sh), showCommand(sh), rejectsCommand(sh), findCommand(sh),
 		dialerCommand(sh), simulateCommand(sh), migrateCommand(sh), configCommand(sh), versionCommand(sh),
 	)
+	sh.completeWords(root)
 	return root
 }
 
