@@ -6,7 +6,7 @@ GO ?= go
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/importer-tools
 GOLANGCI := $(TOOLS)/golangci-lint-v2.15.0
 GOVULNCHECK := $(TOOLS)/govulncheck-v1.1.4
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 PACKAGES := ./...
 # The others start no goroutines and share nothing; those of cmd/importer run
 # whole imports, and so all of them.
@@ -80,9 +80,13 @@ bench-go: ## the packages' own small benchmarks
 	@tools/setup test
 	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
 
+.PHONY: dist
+dist: ## static programs for linux and darwin with their pages, reproducible, and their sums: in dist/
+	VERSION=$(VERSION) SOURCE_DATE_EPOCH=$(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null)) $(GO) run ./tools/dist
+
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin dist
 
 $(GOLANGCI):
 	@mkdir -p $(TOOLS)

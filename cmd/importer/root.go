@@ -52,8 +52,9 @@ is needed (ERROR or REVIEW rows, a held file); 130 interrupted.`,
 	root.AddCommand(
 		demoCommand(sh), importCommand(sh), runCommand(sh), serveCommand(sh), pauseCommand(sh), unpauseCommand(sh), cancelCommand(sh), reloadCommand(sh), backfillCommand(sh), sourceCommand(sh), releaseCommand(sh), checkCommand(sh), inspectCommand(sh),
 		reconcileCommand(sh), retryCommand(sh), reportCommand(sh), runsCommand(sh), dropsCommand(sh), showCommand(sh), rejectsCommand(sh), findCommand(sh),
-		dialerCommand(sh), simulateCommand(sh), migrateCommand(sh), notifyCommand(sh), configCommand(sh), versionCommand(sh),
+		dialerCommand(sh), simulateCommand(sh), migrateCommand(sh), notifyCommand(sh), configCommand(sh), versionCommand(sh), manCommand(),
 	)
+	sh.completeWords(root)
 	return root
 }
 
