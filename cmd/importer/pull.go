@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -135,13 +136,63 @@ A drop that could not be read is taken again by its feed's next run, if its file
 still lies where it was taken from.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			drop, err := strconv.ParseInt(a[0], 10, 64)
-			if err != nil || drop < 1 {
-				return usagef("%q is no drop number, see importer drops", a[0])
+			drop, err := dropNumber(a[0])
+			if err != nil {
+				return err
 			}
 			return sh.withLedger(cmd.Context(), func(a *app) error { return a.release(cmd.Context(), drop) })
 		},
 	}
+}
+
+func discardCommand(sh *shell) *cobra.Command {
+	return &cobra.Command{
+		Use:   "discard DROP",
+		Short: "End a drop that was held, without importing it",
+		Long: `Has done with a held drop that nobody wants: nothing of it is imported, and the
+feed's next run puts its file away as one that could not be read (source.failed).
+importer release DROP takes it again all the same, if its file still lies where it
+was taken from.`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			id, err := dropNumber(a[0])
+			if err != nil {
+				return err
+			}
+			return sh.withLedger(cmd.Context(), func(a *app) error { return a.discard(cmd.Context(), id) })
+		},
+	}
+}
+
+func dropNumber(text string) (int64, error) {
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || id < 1 {
+		return 0, usagef("%q is no drop number, see importer drops", text)
+	}
+	return id, nil
+}
+
+func (a *app) discard(ctx context.Context, id int64) error {
+	drops, err := a.ledger.ListDrops(ctx, ledger.DropFilter{ID: id})
+	if err != nil {
+		return err
+	}
+	d := drops[0].Drop
+	feed, err := a.feed(d.Feed)
+	if err != nil {
+		return err
+	}
+	return a.inSpool(ctx, d.Feed, func() error {
+		im, f, client, err := a.importerFor(d.Feed, feed, newProgress(io.Discard))
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		if _, err := im.Discard(ctx, f, id); err != nil {
+			return err
+		}
+		return a.say(map[string]any{"drop": id, "feed": d.Feed, "state": importer.DropFailed}, "Drop %d (%s) is discarded: nothing of it was imported", id, d.Name)
+	})
 }
 
 func (a *app) release(ctx context.Context, id int64) error {

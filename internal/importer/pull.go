@@ -300,12 +300,9 @@ func (p pull) putAway(ctx context.Context, only int64) error {
 // Release imports a drop that was held: a person has looked at it.
 func (im *Importer) Release(ctx context.Context, feed Feed, drop int64) (Summary, error) {
 	return im.carry(ctx, feed, "release", func(ctx context.Context, r *run) error {
-		d, err := r.lease(ctx, drop)
+		d, err := r.leaseHeld(ctx, drop)
 		if err != nil {
 			return err
-		}
-		if d.State != DropHeld {
-			return errors.Join(fmt.Errorf("drop %d (%s) is %s, not held: nothing was done", d.ID, d.Name, d.State), r.leaveLease(ctx, d, d.State, d.Why))
 		}
 		in, err := r.Reopen(d)
 		if err != nil {
@@ -314,4 +311,25 @@ func (im *Importer) Release(ctx context.Context, feed Feed, drop int64) (Summary
 		r.released = true
 		return r.work(ctx, d, &in)
 	})
+}
+
+// Discard ends a drop that was held, without importing it: a person does not want
+// it.
+func (im *Importer) Discard(ctx context.Context, feed Feed, drop int64) (Summary, error) {
+	return im.carry(ctx, feed, "discard", func(ctx context.Context, r *run) error {
+		d, err := r.leaseHeld(ctx, drop)
+		if err != nil {
+			return err
+		}
+		return r.leave(ctx, d, DropFailed, "discarded by a person; it was held because "+d.Why)
+	})
+}
+
+// leaseHeld takes the right to work on a drop that is held.
+func (r *run) leaseHeld(ctx context.Context, drop int64) (Drop, error) {
+	d, err := r.lease(ctx, drop)
+	if err == nil && d.State != DropHeld {
+		err = errors.Join(fmt.Errorf("drop %d (%s) is %s, not held: nothing was done", d.ID, d.Name, d.State), r.leaveLease(ctx, d, d.State, d.Why))
+	}
+	return d, err
 }
