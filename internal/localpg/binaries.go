@@ -12,9 +12,10 @@ import (
 	"strings"
 )
 
-// oldest is the first major version with every setting that keeps people's
-// data out of the log (log_parameter_max_length came with 13).
-const oldest = 13
+// oldest is the first major version that takes the ledger's schema (NULLS NOT
+// DISTINCT came with 15), and it has every setting that keeps people's data out of
+// the log.
+const oldest = 15
 
 // usualFolders is where distributions and Homebrew put the binaries of each
 // major version.
