@@ -151,7 +151,8 @@ func judged(d schedule.Decision) []ledger.JudgedSlot {
 }
 
 // patience is how long a run that is going may still bring in the drop of a day
-// before that is said to be late.
+// before that is said to be late, when no other has looked for it since: it may be
+// large, and a daemon that was down may come back when the hour has passed.
 const patience = time.Hour
 
 // judgeDay judges whether a feed's drop of today has come, once it must have, and
@@ -169,7 +170,7 @@ func (d *Daemon) judgeDay(ctx context.Context, f Feed, state ledger.SlotState, n
 		return at, nil
 	}
 	from := schedule.ExpectBy(day, 0, f.Zone)
-	judged, late, err := d.Ledger.JudgeDay(ctx, f.Name, calendar(day), from, by, now.Before(by.Add(patience)), func(ctx context.Context, tx pgx.Tx) error {
+	judged, late, err := d.Ledger.JudgeDay(ctx, f.Name, calendar(day), from, by, patience, func(ctx context.Context, tx pgx.Tx) error {
 		return d.tell(ctx, tx, f, Event{What: EventLate, At: by})
 	})
 	if judged {

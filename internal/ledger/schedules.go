@@ -326,12 +326,14 @@ func (l *Ledger) PauseFeed(ctx context.Context, feed string, paused bool) error 
 
 // JudgeDay records, once, whether a drop of a feed has come on a day, which begins
 // with from, when it must have by now; when none has, it is late, and adds what
-// follows. Not judged (patient): a run of the feed is going that may be about to
-// bring one in.
-func (l *Ledger) JudgeDay(ctx context.Context, feed string, day, from, by time.Time, patient bool, follows Enqueue) (judged, late bool, err error) {
+// follows. Not judged: a slot was judged no longer ago than patience, and its run,
+// the first to end since that hour, may bring the drop in.
+func (l *Ledger) JudgeDay(ctx context.Context, feed string, day, from, by time.Time, patience time.Duration, follows Enqueue) (judged, late bool, err error) {
 	const (
-		known  = `SELECT EXISTS (SELECT FROM expected_drops WHERE feed = $1 AND day = $2)`
-		going  = `SELECT EXISTS (SELECT FROM schedule_slots WHERE feed = $1 AND ` + openSlots + `)`
+		known = `SELECT EXISTS (SELECT FROM expected_drops WHERE feed = $1 AND day = $2)`
+		going = `
+			SELECT EXISTS (SELECT FROM schedule_slots WHERE feed = $1 AND judged > clock_timestamp() - $3::interval AND ` + openSlots + `)
+				AND NOT EXISTS (SELECT FROM schedule_slots WHERE feed = $1 AND slot > $2::timestamptz - interval '1 day' AND ended >= $2)`
 		record = `
 			INSERT INTO expected_drops (feed, day, by, late)
 			SELECT $1, $2, $4, NOT EXISTS (SELECT FROM drops WHERE feed = $1 AND first_seen >= $3)
@@ -344,12 +346,10 @@ func (l *Ledger) JudgeDay(ctx context.Context, feed string, day, from, by time.T
 		if err := tx.QueryRow(ctx, known, feed, day).Scan(&before); err != nil || before {
 			return err
 		}
-		if patient {
-			var busy bool
-			if err := tx.QueryRow(ctx, going, feed).Scan(&busy); err != nil || busy {
-				judged = false
-				return err
-			}
+		var busy bool
+		if err := tx.QueryRow(ctx, going, feed, by, patience).Scan(&busy); err != nil || busy {
+			judged = false
+			return err
 		}
 		err = tx.QueryRow(ctx, record, feed, day, from, by).Scan(&late)
 		if errors.Is(err, pgx.ErrNoRows) { // another replica was faster

@@ -456,7 +456,7 @@ func TestADayIsJudgedOnce(t *testing.T) {
 			for i := range errs {
 				all.Go(func() {
 					var judged bool
-					judged, late[i], errs[i] = p.JudgeDay(t.Context(), "acme", day, day, day.Add(7*time.Hour), false, func(context.Context, pgx.Tx) error {
+					judged, late[i], errs[i] = p.JudgeDay(t.Context(), "acme", day, day, day.Add(7*time.Hour), 0, func(context.Context, pgx.Tx) error {
 						mu.Lock()
 						defer mu.Unlock()
 						follows++
@@ -485,28 +485,50 @@ func TestADayIsJudgedOnce(t *testing.T) {
 	}
 }
 
-// A run that is going may be about to bring the drop in.
+// A run that is going may be about to bring the drop in. It is not waited for when it
+// goes for long, or when another has looked for the drop since the hour.
 func TestADayIsJudgedPatiently(t *testing.T) {
 	t.Parallel()
-	p := newPlanned(t)
-	p.due(t, six, "run")
-	b := p.begun(t, six, time.Hour)
-	day := six.Truncate(24 * time.Hour)
-	judge := func(patient bool) (judged, late bool) {
-		judged, late, err := p.JudgeDay(t.Context(), "acme", day, day, six, patient, nothing)
-		require.NoError(t, err)
-		return judged, late
+	carried := func(t *testing.T, p *planned, at time.Time) {
+		p.due(t, at, "run")
+		p.end(t, at, p.begun(t, at, time.Hour))
 	}
-	judged, _ := judge(true)
-	require.False(t, judged)
-	p.end(t, six, b)
-	judged, late := judge(true)
-	require.True(t, judged)
-	require.True(t, late)
-	p.due(t, six.Add(time.Hour), "run")
-	judged, late = judge(true)
-	require.True(t, judged, "it was judged before")
-	require.False(t, late)
+	for name, c := range map[string]struct {
+		before func(*testing.T, *planned)
+		judged bool
+	}{
+		"no run goes":                  {func(*testing.T, *planned) {}, true},
+		"a run is about to begin":      {func(t *testing.T, p *planned) { p.due(t, six, "run") }, false},
+		"a run goes":                   {func(t *testing.T, p *planned) { p.due(t, six, "run"); p.begun(t, six, time.Hour) }, false},
+		"a run has ended":              {func(t *testing.T, p *planned) { carried(t, p, six) }, true},
+		"after a night without anyone": {func(t *testing.T, p *planned) { p.due(t, six.Add(3*time.Hour), "run") }, false},
+		"a run goes for long": {func(t *testing.T, p *planned) {
+			p.due(t, six, "run")
+			do(t, p.conn, `UPDATE schedule_slots SET judged = now() - interval '61 minutes'`)
+		}, true},
+		"another has ended since": {func(t *testing.T, p *planned) {
+			carried(t, p, six)
+			p.due(t, six.Add(time.Hour), "run")
+		}, true},
+		"another had ended before": {func(t *testing.T, p *planned) {
+			carried(t, p, six.Add(-time.Hour))
+			do(t, p.conn, `UPDATE schedule_slots SET ended = $1`, six.Add(-time.Minute))
+			p.due(t, six, "run")
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlanned(t)
+			c.before(t, p)
+			day := six.Truncate(24 * time.Hour)
+			for again := range 2 {
+				judged, late, err := p.JudgeDay(t.Context(), "acme", day, day, six, time.Hour, nothing)
+				require.NoError(t, err)
+				require.Equal(t, c.judged, judged)
+				require.Equal(t, c.judged && again == 0, late, "once")
+			}
+		})
+	}
 }
 
 // What those who carried a run one after the other did is one run's.
