@@ -56,7 +56,7 @@ func newMetrics(version string, f *feeds) *metrics {
 		}, []string{"feed", "result"}),
 		going: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "importer_run_going",
-			Help: "Runs of the feed that this process carries now, 0 or 1.",
+			Help: "Runs of the feed that this process carries now, with later audits of its runs.",
 		}, []string{"feed"}),
 		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "importer_calls_in_flight",

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// free is an address that nobody listens at.
+func free(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func answers(t *testing.T, url string) (status int, body string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(text)
+}
+
+func TestADaemonShowsWhatItDoes(t *testing.T) {
+	t.Parallel()
+	address := free(t)
+	s := newSite(t, strings.Replace(often, `listen: ""`, "listen: "+address, 1))
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(s.dir, "notify"), Net: "unixgram"})
+	require.NoError(t, err)
+	defer manager.Close()
+	s.env = append(s.env, "NOTIFY_SOCKET="+manager.LocalAddr().String())
+	heard := func() string {
+		require.NoError(t, manager.SetReadDeadline(time.Now().Add(time.Minute)))
+		buf := make([]byte, 4096)
+		n, err := manager.Read(buf)
+		require.NoError(t, err)
+		first, _, _ := strings.Cut(string(buf[:n]), "\n")
+		return first
+	}
+	hears := func(want string) {
+		for heard() != want {
+		}
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(s.dir, "drops"), 0o700))
+	p := s.start(t, "serve")
+	hears("READY=1")
+	url := "http://" + address
+	s.contacts(t, "drops/contacts.csv", contacts())
+	require.Eventually(t, func() bool {
+		_, body := answers(t, url+"/metrics")
+		return strings.Contains(body, `importer_rows_total{feed="acme",outcome="SUCCESS",reason="added"} `) &&
+			strings.Contains(body, `importer_runs_total{feed="acme",result="done"} `) &&
+			strings.Contains(body, `importer_last_success_timestamp_seconds{feed="acme"} `) &&
+			strings.Contains(body, `importer_next_slot_timestamp_seconds{feed="acme"} `) &&
+			strings.Contains(body, `importer_call_duration_seconds_count{dialer="main"} `)
+	}, time.Minute, 50*time.Millisecond)
+	status, body := answers(t, url+"/readyz")
+	require.Equal(t, http.StatusOK, status, body)
+	status, body = answers(t, url+"/healthz")
+	require.Equal(t, http.StatusOK, status, body)
+
+	require.NoError(t, p.Process.Signal(syscall.SIGHUP))
+	hears("RELOADING=1")
+	hears("READY=1")
+	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+	hears("STOPPING=1")
+	require.Zero(t, p.ends(t), &p.err)
+}
