@@ -58,6 +58,7 @@ func TestAFeedStandsWhereItsLastGoodRunAndItsSlotsSay(t *testing.T) {
 	_, asked, err := l.AskRun(t.Context(), "acme", func(context.Context, pgx.Tx, time.Time) error { return nil })
 	require.NoError(t, err)
 	require.True(t, asked)
+	do(t, conn, `UPDATE schedule_slots SET slot = $1 WHERE verdict = 'asked'`, day(2).Add(time.Hour))
 
 	standings, err := l.Standings(t.Context(), map[string]time.Time{"acme": {}, "other": {}})
 	require.NoError(t, err)
@@ -86,6 +87,11 @@ func TestAFeedStandsWhereItsLastGoodRunAndItsSlotsSay(t *testing.T) {
 	standings, err = l.Standings(t.Context(), map[string]time.Time{"acme": day(3)})
 	require.NoError(t, err)
 	require.Equal(t, map[string]int{"run": 1}, standings["acme"].Slots)
+	judge(t, l, "acme", "run", day(5))
+	require.NoError(t, l.Rewind(t.Context(), "acme", day(4)))
+	standings, err = l.Standings(t.Context(), map[string]time.Time{"acme": day(4)})
+	require.NoError(t, err)
+	require.Empty(t, standings["acme"].Slots, "its slot is ahead, and will be counted when it has come")
 }
 
 func TestOnlyTransactionsThatWereMadeAreTimed(t *testing.T) {
