@@ -267,6 +267,7 @@ func (a *app) auditRun(ctx context.Context, name string, run int64) (importer.Su
 		return importer.Summary{}, err
 	}
 	defer client.Close()
+	im.Dialer = a.health.Dialer(feed.Dialer, client)
 	s, err := im.Audit(ctx, f, drops)
 	if s.Run != 0 {
 		a.log.Info("rows whose answers had been lost were looked at once more", "feed", name, "run", run, "audit", s.Run, "alarms", len(s.Alarms))

@@ -50,6 +50,7 @@ func (d *Daemon) judge(ctx context.Context) (next time.Time, err error) {
 		return next, err
 	}
 	for _, f := range feeds {
+		d.Looked()
 		state := states[f.Name]
 		at := f.Schedule.Next(state.Last)
 		if ahead := state.Last.Sub(now); ahead > wrongBefore {
