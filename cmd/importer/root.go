@@ -52,7 +52,8 @@ is needed (ERROR or REVIEW rows, a held file); 130 interrupted.`,
 	root.AddCommand(
 		demoCommand(sh), importCommand(sh), runCommand(sh), serveCommand(sh), pauseCommand(sh), unpauseCommand(sh), cancelCommand(sh), reloadCommand(sh), backfillCommand(sh), sourceCommand(sh), releaseCommand(sh), discardCommand(sh), checkCommand(sh), inspectCommand(sh),
 		reconcileCommand(sh), retryCommand(sh), reportCommand(sh), runsCommand(sh), dropsCommand(sh), showCommand(sh), rejectsCommand(sh), findCommand(sh),
-		dialerCommand(sh), simulateCommand(sh), migrateCommand(sh), notifyCommand(sh), configCommand(sh), versionCommand(sh), manCommand(),
+		dialerCommand(sh), simulateCommand(sh), migrateCommand(sh), notifyCommand(sh), configCommand(sh), versionCommand(sh),
+		manCommand(), healthcheckCommand(sh),
 	)
 	sh.completeWords(root)
 	return root
