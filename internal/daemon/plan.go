@@ -10,18 +10,23 @@ import (
 	"importer/internal/schedule"
 )
 
-// The clock is believed to have been wrong before, not to be now, when slots were
-// judged so far ahead of it. No slot is judged twice for that.
-const wrongBefore = 24 * time.Hour
+// The clock was wrong before, or is now, when slots were judged so far ahead of it,
+// which is more than replicas' clocks differ. No slot runs twice for that.
+const wrongBefore = 30 * time.Minute
 
 // plan judges slots when they are due, and days when a drop should have come,
 // until ctx ends.
 func (d *Daemon) plan(ctx context.Context) {
+	away := false
 	for ctx.Err() == nil {
 		next, err := d.judge(ctx)
-		if err != nil && ctx.Err() == nil {
-			d.Log.Warn("the schedules could not be looked at, trying again", "err", err)
+		switch {
+		case err != nil && ctx.Err() == nil && !away:
+			d.Log.Warn("the schedules could not be looked at, trying again until they can", "err", err)
+		case err == nil && away:
+			d.Log.Info("the schedules are looked at again")
 		}
+		away = err != nil
 		d.Looked()
 		wait := min(looks, d.Lease)
 		if until := next.Sub(d.Now()); !next.IsZero() && until < wait {
@@ -39,19 +44,26 @@ func (d *Daemon) plan(ctx context.Context) {
 
 // judge judges what is due, and returns when more will be.
 func (d *Daemon) judge(ctx context.Context) (next time.Time, err error) {
-	feeds := d.known()
-	names := make([]string, len(feeds))
-	for i, f := range feeds {
-		names[i] = f.Name
-	}
 	now := d.Now()
-	states, err := d.Ledger.Schedules(ctx, names, now)
+	feeds := d.known()
+	var names, scheduled []string
+	for _, f := range feeds {
+		names = append(names, f.Name)
+		if !f.Schedule.Next(now).IsZero() {
+			scheduled = append(scheduled, f.Name)
+		}
+	}
+	// A schedule that a feed gets later begins then.
+	states, err := d.Ledger.Schedules(ctx, scheduled, now)
 	if err != nil {
 		return next, err
 	}
 	for _, f := range feeds {
 		d.Looked()
-		state := states[f.Name]
+		state, ok := states[f.Name]
+		if !ok {
+			continue
+		}
 		at := f.Schedule.Next(state.Last)
 		if ahead := state.Last.Sub(now); ahead > wrongBefore {
 			d.Log.Error("slots were judged far ahead of the clock, which was wrong then or is now: judging begins again from now, and no slot runs twice", "feed", f.Name, "ahead", ahead)

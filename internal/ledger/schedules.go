@@ -85,11 +85,12 @@ func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotSta
 		open = `
 			SELECT count(*) FILTER (WHERE verdict <> 'queue' OR run_id IS NOT NULL) > 0, count(*) FILTER (WHERE verdict = 'queue' AND run_id IS NULL) > 0
 			FROM schedule_slots WHERE feed = $1 AND ` + openSlots
-		// A slot that a wrong clock passed too early may run when it comes.
+		// What a wrong clock passed over is judged again when it comes, see Rewind.
 		record = `
 			INSERT INTO schedule_slots (feed, slot, until, verdict) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (feed, slot) DO UPDATE SET until = excluded.until, verdict = excluded.verdict, judged = excluded.judged
-			WHERE schedule_slots.verdict = 'missed' AND excluded.verdict <> 'missed'`
+			WHERE schedule_slots.verdict = 'missed' AND excluded.verdict <> 'missed'
+				OR schedule_slots.verdict NOT IN ('run', 'queue', 'asked') AND schedule_slots.slot > schedule_slots.judged`
 		move = `UPDATE schedules SET last = $2 WHERE feed = $1`
 	)
 	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
@@ -119,18 +120,11 @@ func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotSta
 }
 
 // Rewind has a feed's slots judged again from now on, although later ones were
-// judged, those excepted that have run.
+// judged: those that were missed, or judged before they came, and have not run.
+// What was recorded of them stays until then, since now may be what is wrong.
 func (l *Ledger) Rewind(ctx context.Context, feed string, now time.Time) error {
-	const (
-		move   = `UPDATE schedules SET last = $2 WHERE feed = $1 AND last > $2`
-		forget = `DELETE FROM schedule_slots WHERE feed = $1 AND slot > $2 AND verdict NOT IN ('run', 'queue', 'asked')`
-	)
 	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, move, feed, now)
-		if err != nil || tag.RowsAffected() == 0 {
-			return err
-		}
-		_, err = tx.Exec(ctx, forget, feed, now)
+		_, err := tx.Exec(ctx, `UPDATE schedules SET last = $2 WHERE feed = $1 AND last > $2`, feed, now)
 		return err
 	})
 }

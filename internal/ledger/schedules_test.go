@@ -179,31 +179,49 @@ func TestSlotsAreJudgedByHowThingsStand(t *testing.T) {
 }
 
 // Fault 50.
-func TestASlotThatAWrongClockPassedRunsWhenItComesAndNoOtherTwice(t *testing.T) {
+func TestASlotThatAWrongClockPassedIsJudgedAgainAndNoneRunsTwice(t *testing.T) {
 	t.Parallel()
+	future := time.Date(2226, time.March, 6, 6, 0, 0, 0, time.UTC)
 	p := newPlanned(t)
-	verdict := map[time.Time]string{}
-	judge := func(at time.Time, v string) {
-		verdict[at] = v
-		require.NoError(t, p.JudgeSlots(t.Context(), "acme", func(ledger.SlotState) ([]ledger.JudgedSlot, time.Time) {
-			return []ledger.JudgedSlot{{At: at, Verdict: v, Runs: v == "run"}}, at
-		}, p.enqueue))
+	judge := func(first time.Time, verdicts ...string) {
+		for n, v := range verdicts {
+			at := first.Add(time.Duration(n) * time.Hour)
+			require.NoError(t, p.JudgeSlots(t.Context(), "acme", func(ledger.SlotState) ([]ledger.JudgedSlot, time.Time) {
+				return []ledger.JudgedSlot{{At: at, Verdict: v, Runs: v == "run"}}, at
+			}, p.enqueue))
+		}
 	}
-	for n, v := range []string{"missed", "run", "paused", "missed"} {
-		judge(six.Add(time.Duration(n)*time.Hour), v)
+	want := map[time.Time]string{}
+	became := func(first time.Time, verdicts ...string) {
+		for n, v := range verdicts {
+			want[first.Add(time.Duration(n)*time.Hour)] = v
+		}
+		require.Equal(t, want, p.verdicts(t))
 	}
-	require.Equal(t, verdict, p.verdicts(t))
-	require.Len(t, p.enqueued, 1)
+	judge(six, "run", "missed", "paused", "holiday", "missed")
+	became(six, "run", "missed", "paused", "holiday", "missed")
+	judge(future, "run", "missed", "paused", "holiday", "overlap")
+	became(future, "run", "missed", "paused", "holiday", "overlap")
+	require.Equal(t, []time.Time{six, future}, p.enqueued)
 
-	judge(six, "run")
-	require.Equal(t, verdict, p.verdicts(t))
-	require.Equal(t, []time.Time{six.Add(time.Hour), six}, p.enqueued)
-	for n, v := range []string{"run", "run", "run", "missed"} { // all of them once more
-		judge(six.Add(time.Duration(n)*time.Hour), v)
+	require.NoError(t, p.Rewind(t.Context(), "acme", six.Add(-time.Minute)))
+	require.Equal(t, six.Add(-time.Minute), p.state(t).Last.UTC())
+	require.NoError(t, p.Rewind(t.Context(), "acme", six))
+	require.Equal(t, six.Add(-time.Minute), p.state(t).Last.UTC(), "another replica was faster")
+	require.Equal(t, want, p.verdicts(t))
+
+	// What had been passed over when it came stays so: it is not made up for.
+	judge(six, "run", "run", "run", "run", "missed")
+	became(six, "run", "run", "paused", "holiday", "missed")
+	judge(future, "run", "run", "run", "holiday", "run")
+	became(future, "run", "run", "run", "holiday", "run")
+	for range 2 {
+		judge(six, "run", "run", "run")
+		judge(future, "missed", "run", "overlap", "run", "run")
 	}
-	verdict[six.Add(2*time.Hour)] = "paused"
-	require.Equal(t, verdict, p.verdicts(t))
-	require.Len(t, p.enqueued, 2)
+	became(future, "run", "run", "run", "run", "run")
+	hour := func(first time.Time, n int) time.Time { return first.Add(time.Duration(n) * time.Hour) }
+	require.Equal(t, []time.Time{six, future, hour(six, 1), hour(future, 1), hour(future, 2), hour(future, 4), hour(future, 3)}, p.enqueued)
 }
 
 func TestARunIsCarriedByOneOfMany(t *testing.T) {
