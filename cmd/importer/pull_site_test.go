@@ -271,9 +271,9 @@ func (v *vendor) requireTidy(t *testing.T) {
 	v.requireEmptySpools(t)
 }
 
-func (v *vendor) requireEmptySpools(t *testing.T) {
+func (s *site) requireEmptySpools(t *testing.T) {
 	t.Helper()
-	copies, err := filepath.Glob(filepath.Join(v.dir, "state*", "spool", "*", "*"))
+	copies, err := filepath.Glob(filepath.Join(s.dir, "state*", "spool", "*", "*"))
 	require.NoError(t, err)
 	for _, file := range copies {
 		require.Equal(t, ".lock", filepath.Base(file))
