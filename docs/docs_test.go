@@ -130,7 +130,19 @@ func TestReasonsPageTellsTheReasonsThatRetryTakes(t *testing.T) {
 	require.ElementsMatch(t, append(nonagent.Refusals(), importer.GivenUp()...), told)
 }
 
-var link = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+var (
+	link    = regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
+	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	noLink  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
+
+// anchors are the places of a page that a link can lead to.
+func anchors(text string) (found []string) {
+	for _, m := range heading.FindAllStringSubmatch(text, -1) {
+		found = append(found, strings.ReplaceAll(noLink.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
+	}
+	return found
+}
 
 func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
 	t.Parallel()
@@ -145,14 +157,21 @@ func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
 	for _, page := range pages {
 		for _, m := range link.FindAllStringSubmatch(read(t, filepath.Join("..", page)), -1) {
 			links++
-			_, err := os.Stat(filepath.Join("..", filepath.Dir(page), m[1]))
+			target := filepath.Join("..", filepath.Dir(page), m[1])
+			if m[1] == "" {
+				target = filepath.Join("..", page)
+			}
+			_, err := os.Stat(target)
 			require.NoError(t, err, "%s has a link to %s", page, m[1])
+			if m[2] != "" {
+				require.Contains(t, anchors(read(t, target)), m[2], "%s has a link to %s#%s", page, m[1], m[2])
+			}
 		}
 	}
 	require.NotZero(t, links)
 }
 
-func TestREADMENamesTheFunctionsThatAreCalled(t *testing.T) {
+func TestThePageOnVICIdialNamesTheFunctionsThatAreCalled(t *testing.T) {
 	t.Parallel()
-	require.Contains(t, read(t, "../README.md"), "| Allowed API Functions | `"+strings.Join(nonagent.Functions(), " ")+"`")
+	require.Contains(t, read(t, "connecting-vicidial.md"), "| Allowed API Functions | `"+strings.Join(nonagent.Functions(), " ")+"`")
 }

@@ -60,3 +60,20 @@ func TestEachFaultNamesTestsThatExist(t *testing.T) {
 	}
 	require.Equal(t, append(all, 53, 54, 55), faults)
 }
+
+func TestEachPromiseNamesTestsThatExist(t *testing.T) {
+	t.Parallel()
+	known := tests(t)
+	promises := 0
+	for line := range strings.Lines(read(t, "promises.md")) {
+		named := testName.FindAllStringSubmatch(line, -1)
+		for _, m := range named {
+			require.True(t, known[m[1]], "there is no test %s", m[1])
+		}
+		if strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| promise ") {
+			require.NotEmpty(t, named, "no test is named: %s", line)
+			promises++
+		}
+	}
+	require.Equal(t, 8, promises, "the seven of the README, and that of the schedule")
+}
