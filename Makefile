@@ -40,12 +40,13 @@ check: lint ## what every commit passes: formatting, lint, vet, the tests
 	$(MAKE) test
 
 .PHONY: lint
-lint: $(GOLANGCI) ## golangci-lint, also for darwin; go vet; go mod tidy; known vulnerabilities
+lint: $(GOLANGCI) ## golangci-lint, also for darwin; go vet; go mod tidy; the unit; known vulnerabilities
 	$(GOLANGCI) run
 	$(GO) vet $(PACKAGES)
 	$(GO) vet -tags crashpoints ./internal/crashpoint/
 	GOOS=darwin GOARCH=arm64 $(GO) vet ./cmd/... ./internal/localpg/
 	$(GO) mod tidy -diff
+	@tools/unit configs/systemd/importer.service
 	@$(MAKE) --no-print-directory vuln
 
 .PHONY: vuln
