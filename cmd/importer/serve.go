@@ -288,12 +288,19 @@ func (a *app) logRun(feed string, id int64) {
 	run, counts := runs[0], importer.Counts{}
 	a.health.Ended(run)
 	for _, d := range run.Drops {
-		a.log.Info("a drop", "feed", feed, "run", run.ID, "drop", d.Drop.ID, "name", d.Drop.Name, "state", d.Drop.State, "outcomes", outcomes(d.Counts), "why", d.Drop.Why)
+		level := slog.LevelInfo
+		if d.Drop.State == importer.DropHeld || d.Drop.State == importer.DropFailed {
+			level = slog.LevelWarn
+		}
+		a.log.Log(ctx, level, "a drop", "feed", feed, "run", run.ID, "drop", d.Drop.ID, "name", d.Drop.Name, "state", d.Drop.State, "outcomes", outcomes(d.Counts), "why", d.Drop.Why)
 		counts.Add(d.Counts)
 	}
 	level := slog.LevelInfo
-	if run.Error != "" {
+	switch {
+	case run.Error != "":
 		level = slog.LevelError
+	case importer.Summary{Drops: run.Drops, Alarms: run.Alarms}.NeedsPerson():
+		level = slog.LevelWarn
 	}
 	a.log.Log(ctx, level, "a run has ended", "feed", feed, "run", run.ID, "outcomes", outcomes(counts), "calls", run.Calls, "seconds", math.Round(run.Seconds*1000)/1000, "err", run.Error)
 }
