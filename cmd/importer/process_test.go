@@ -104,9 +104,29 @@ func (s *site) letPostgresPass(t *testing.T) {
 // process is an importer at work.
 type process struct {
 	*exec.Cmd
-	out, err bytes.Buffer
+	out, err spoken
 	reaped   bool // by stops, behind the Cmd's back
 }
+
+// spoken is what a process has written so far.
+type spoken struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *spoken) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *spoken) Bytes() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return bytes.Clone(s.text.Bytes())
+}
+
+func (s *spoken) String() string { return string(s.Bytes()) }
 
 // start starts an importer, as the leader of a process group.
 func (s *site) start(t *testing.T, args ...string) *process {

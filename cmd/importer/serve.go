@@ -56,6 +56,11 @@ func (sh *shell) serve(ctx context.Context) error {
 		return err
 	}
 	defer hide()
+	watching, stop := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer stop()
+	all.Go(func() { s.awaitHangups(watching) })
 	if err := a.awaitLedger(ctx); err != nil {
 		if ctx.Err() != nil { // stopped before it was there
 			return nil
@@ -94,7 +99,6 @@ func (s *server) serve(ctx context.Context) error {
 	defer all.Wait()
 	defer stop()
 	all.Go(func() { s.health.Watch(watching, s.ledger) })
-	all.Go(func() { s.awaitHangups(watching) })
 	defer s.log.Info("importer serve has ended")
 	return d.Serve(ctx, func() {
 		s.health.Started()
@@ -150,12 +154,16 @@ func (s *server) reload() error {
 // awaitLedger opens the ledger as soon as it is there.
 func (a *app) awaitLedger(ctx context.Context) error {
 	backoff := retry.WithCappedDuration(15*time.Second, retry.NewExponential(250*time.Millisecond))
+	said := ""
 	return retry.Do(ctx, backoff, func(ctx context.Context) error {
 		err := a.openLedger(ctx)
 		if !errors.Is(err, importer.ErrUnavailable) || ctx.Err() != nil {
 			return err
 		}
-		a.log.Warn("the ledger is not there, waiting for it", "err", err)
+		if said != err.Error() { // else it is as it was
+			said = err.Error()
+			a.log.Warn("the ledger is not there, waiting for it", "err", err)
+		}
 		a.close()
 		a.ledger, a.server = nil, nil
 		return retry.RetryableError(err)

@@ -153,7 +153,11 @@ func (d *Daemon) run(f Feed, slot SlotArgs, begun importer.Begun) (over bool) {
 		d.Log.Warn("another replica has taken over a run", "feed", f.Name, "run", begun.Run)
 		return false
 	case why != nil && !errors.Is(why, importer.ErrCancelled):
-		if err := d.Ledger.LeaveRun(outliving, begun); err != nil {
+		// A job of its own wakes the others, who would look at who lives only later.
+		err := d.Ledger.LeaveRun(outliving, begun, func(ctx context.Context, tx pgx.Tx) error {
+			return insert(ctx, d.client, tx, slot.Feed, slot.At)
+		})
+		if err != nil {
 			d.Log.Warn("a run could not be left to others at once", "feed", f.Name, "run", begun.Run, "err", err)
 		}
 		return false

@@ -277,11 +277,15 @@ func (l *Ledger) RenewRun(ctx context.Context, b importer.Begun, ttl time.Durati
 	}
 }
 
-// LeaveRun gives up the right to carry a run, so that somebody else may at once.
-func (l *Ledger) LeaveRun(ctx context.Context, b importer.Begun) error {
+// LeaveRun gives up the right to carry a run, so that somebody else may at once,
+// and adds what follows. Nothing follows when holder has it no more.
+func (l *Ledger) LeaveRun(ctx context.Context, b importer.Begun, follows Enqueue) error {
 	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE runs SET leased_until = NULL WHERE id = $1 AND holder = $2`, b.Run, b.Holder)
-		return err
+		tag, err := tx.Exec(ctx, `UPDATE runs SET leased_until = NULL WHERE id = $1 AND holder = $2`, b.Run, b.Holder)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		return follows(ctx, tx)
 	})
 }
 

@@ -255,7 +255,7 @@ func TestARunWhoseCarrierIsGoneGoesOnUnderItsNumber(t *testing.T) {
 			b := p.begun(t, six, time.Hour)
 			_, standing := p.begin(t, six, time.Hour)
 			require.Equal(t, ledger.SlotBusy, standing)
-			require.NoError(t, p.LeaveRun(t.Context(), b))
+			require.NoError(t, p.LeaveRun(t.Context(), b, nothing))
 			return b
 		},
 		"died between the end of the run and that of the slot": func(t *testing.T, p *planned) importer.Begun {
@@ -284,7 +284,7 @@ func TestARunWhoseCarrierIsGoneGoesOnUnderItsNumber(t *testing.T) {
 			require.ErrorIs(t, p.RenewRun(t.Context(), first, time.Hour), importer.ErrLeaseLost)
 			require.ErrorIs(t, p.FinishRun(t.Context(), first.Run, first.Holder, importer.Summary{}, nil), importer.ErrLeaseLost)
 			require.ErrorIs(t, p.EndSlot(t.Context(), "acme", six, first, nothing), importer.ErrLeaseLost)
-			require.NoError(t, p.LeaveRun(t.Context(), first))
+			require.NoError(t, p.LeaveRun(t.Context(), first, func(context.Context, pgx.Tx) error { return errors.New("nothing follows") }))
 			_, standing := p.begin(t, six, time.Hour)
 			require.Equal(t, ledger.SlotBusy, standing)
 			require.NoError(t, p.RenewRun(t.Context(), second, time.Hour))
@@ -350,7 +350,7 @@ func TestARunIsCancelledByWhoeverCarriesIt(t *testing.T) {
 	require.NoError(t, p.CancelRun(t.Context(), b.Run))
 	require.ErrorIs(t, p.RenewRun(t.Context(), b, time.Hour), importer.ErrCancelled)
 	// Whoever takes over has to stop as well.
-	require.NoError(t, p.LeaveRun(t.Context(), b))
+	require.NoError(t, p.LeaveRun(t.Context(), b, nothing))
 	b = p.begun(t, six, time.Hour)
 	require.ErrorIs(t, p.RenewRun(t.Context(), b, time.Hour), importer.ErrCancelled)
 	p.end(t, six, b)
@@ -386,7 +386,7 @@ func TestSlotsThatNobodyCarriesAreFound(t *testing.T) {
 	require.NoError(t, p.RenewRun(t.Context(), b, over))
 	require.Equal(t, []time.Time{six}, left(0, "acme"))
 	b = p.begun(t, six, time.Hour)
-	require.NoError(t, p.LeaveRun(t.Context(), b))
+	require.NoError(t, p.LeaveRun(t.Context(), b, nothing))
 	require.Equal(t, []time.Time{six}, left(0, "acme"))
 	p.due(t, six.Add(time.Hour), "queue")
 	require.Equal(t, []time.Time{six, six.Add(time.Hour)}, left(0, "acme"))
