@@ -8,19 +8,22 @@ CREATE TABLE schedules (
     paused boolean NOT NULL DEFAULT false
 );
 
--- Slots of schedules and what became of them, each once; and runs that a person
--- asked for, at the moment at which that was.
+-- Slots of schedules and what became of them, each once; runs that a person asked
+-- for, at the moment at which that was; and runs that shall do what one could not, for
+-- a reason that may pass.
 CREATE TABLE schedule_slots (
     feed    text NOT NULL,
     slot    timestamptz NOT NULL,
     until   timestamptz, -- so it went with all slots up to here
-    verdict text NOT NULL, -- run, queue, asked; missed, overlap, paused, holiday, blackout
-    run_id  bigint REFERENCES runs, -- of run, queue and asked, once it has begun
-    ended   timestamptz, -- of run, queue and asked, when it had
+    verdict text NOT NULL, -- run, queue, asked, again; missed, overlap, paused, holiday, blackout
+    run_id  bigint REFERENCES runs, -- of the first four, once it has begun
+    ended   timestamptz, -- of the first four, when it had; without a run: another slot came before
+    origin  timestamptz, -- of again: the slot whose run failed first
+    tries   integer NOT NULL DEFAULT 0, -- of again: how many runs have failed since
     judged  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (feed, slot)
 );
-CREATE INDEX schedule_slots_open ON schedule_slots (feed, slot) WHERE ended IS NULL AND verdict IN ('run', 'queue', 'asked');
+CREATE INDEX schedule_slots_open ON schedule_slots (feed, slot) WHERE ended IS NULL AND verdict IN ('run', 'queue', 'asked', 'again');
 
 -- Days on which a drop of a feed was expected by some time, each judged once.
 CREATE TABLE expected_drops (

@@ -105,8 +105,14 @@ func (a *app) tellOf(ctx context.Context, feed string, zone *time.Location, id, 
 			return true, err
 		}
 		n = report.RunNotice(runs[0])
-		if !n.Trouble && (when == daemon.TellTrouble || len(runs[0].Drops) == 0) { // nothing has happened
+		if !n.Trouble && e.Tries == 0 && (when == daemon.TellTrouble || len(runs[0].Drops) == 0) { // nothing has happened
 			return false, nil
+		}
+		if !e.Again.IsZero() {
+			n.Text += "\nimporter serve tries again at " + e.Again.In(zone).Format("15:04 MST") + ", and for as long as catch_up says.\n"
+		}
+		if e.Tries > 0 {
+			n.Text += "\nBefore that, " + report.Some(e.Tries, "run") + " had failed, see importer runs --feed " + feed + "\n"
 		}
 	}
 	t, err := a.target(name)

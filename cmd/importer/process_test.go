@@ -62,8 +62,8 @@ func newSite(t *testing.T, config string) *site {
 	s.beginWatch(t)
 	d, err := dialersim.Start(dialersim.Options{Password: dialerPassword})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, d.Close()) })
 	s.dialer = d
+	t.Cleanup(func() { require.NoError(t, s.dialer.Close()) })
 	s.env = append(os.Environ(), "LEDGER="+s.ledger, "DIALER_URL="+d.URL(), "DIALER_PASSWORD="+dialerPassword, "TZ=UTC")
 	s.write(t, "importer.yaml", config)
 	return s

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -84,7 +85,7 @@ func (s *server) serve(ctx context.Context) error {
 		return err
 	}
 	d, err := daemon.New(daemon.Options{
-		Ledger: s.ledger, AtOnce: s.cfg.Serve.Runs, Lease: s.cfg.Ledger.Lease.Std(), StopTimeout: s.cfg.Serve.StopTimeout.Std(),
+		Ledger: s.ledger, AtOnce: s.cfg.Serve.Runs, Lease: s.cfg.Ledger.Lease.Std(), RetryAfter: s.cfg.Serve.RetryAfter.Std(), StopTimeout: s.cfg.Serve.StopTimeout.Std(),
 		Log: s.log, Now: time.Now, Looked: s.health.Beat, Ended: s.logRun,
 	}, feeds)
 	if err != nil {
@@ -189,7 +190,7 @@ func (a *app) daemonFeeds() ([]daemon.Feed, error) {
 			return a.serveRun(ctx, name, begun)
 		}
 		feed.Audit = func(ctx context.Context, run int64) (importer.Summary, error) { return a.auditRun(ctx, name, run) }
-		feed.Notify = f.Notify
+		feed.Passes, feed.Notify = passes, f.Notify
 		feed.Tell = func(ctx context.Context, id, target, when string, e daemon.Event) (bool, error) {
 			return a.tellOf(ctx, name, feed.Zone, id, target, when, e)
 		}
@@ -252,6 +253,17 @@ func (a *app) serveRun(ctx context.Context, name string, begun importer.Begun) (
 		return err
 	})
 	return s, err
+}
+
+// passes tells whether what made a run fail may pass by itself.
+func passes(err error) bool {
+	var stop *importer.StopError
+	if errors.As(err, &stop) {
+		return slices.Contains([]importer.Reason{importer.ReasonUnreachable, importer.ReasonDialerFailing, importer.ReasonCallsLost}, stop.Reason)
+	}
+	var leased *importer.LeasedError
+	var place *source.Error
+	return errors.Is(err, importer.ErrUnavailable) || errors.As(err, &leased) || errors.As(err, &place) && !place.Final
 }
 
 // auditRun looks once more at the rows of a run whose answers had been lost.

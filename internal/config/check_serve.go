@@ -13,6 +13,7 @@ func (c *checker) serve(path string, s Serve) {
 	if s.Runs < 1 || s.Runs > 100 {
 		c.bad(path+".runs", "%s.runs must be from 1 to 100", path)
 	}
+	c.positive(path+".retry_after", s.RetryAfter)
 	c.positive(path+".stop_timeout", s.StopTimeout)
 }
 

@@ -4,6 +4,7 @@ package config
 type Serve struct {
 	Listen      string   `yaml:"listen" jsonschema_description:"Address, HOST:PORT, of /healthz, /readyz and /metrics; empty: none."`
 	Runs        int      `yaml:"runs" jsonschema:"minimum=1,maximum=100" jsonschema_description:"Runs that one process carries at once."`
+	RetryAfter  Duration `yaml:"retry_after" jsonschema_description:"How soon a run is tried again that failed for a reason which may pass; each time after twice as long, up to thirty times this."`
 	StopTimeout Duration `yaml:"stop_timeout" jsonschema_description:"How long the calls in flight may take to end after the first signal to stop."`
 }
 
@@ -46,6 +47,7 @@ type Mail struct {
 func (s *Serve) setDefaults() {
 	s.Listen = "127.0.0.1:9180"
 	s.Runs = 4
+	s.RetryAfter = minute
 	s.StopTimeout = 2 * minute
 }
 

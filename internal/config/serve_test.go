@@ -31,6 +31,7 @@ func TestEachMistakeInServingIsExplainedWithItsPlace(t *testing.T) {
 		"a port too high":         {serve("listen: '127.0.0.1:65536'"), "1:17: serve.listen must be HOST:PORT, such as 127.0.0.1:9180, or empty for none"},
 		"no runs":                 {serve("runs: 0"), "1:15: serve.runs must be from 1 to 100"},
 		"too many runs":           {serve("runs: 101"), "1:15: serve.runs must be from 1 to 100"},
+		"no time between tries":   {serve("retry_after: 0"), "1:22: serve.retry_after must be longer than 0"},
 		"no time to stop":         {serve("stop_timeout: 0"), "1:23: serve.stop_timeout must be longer than 0"},
 
 		"a schedule without a source":  {with("schedule: '@daily'"), "10:15: feeds.acme has a schedule, but no source that could be pulled: add a source, or remove the schedule"},
@@ -96,14 +97,14 @@ func TestServingIsCompleted(t *testing.T) {
     holidays: [2026-12-25, 2027-01-01]
     expect_by: 07:30
     notify: {ops: always, team: trouble, manager: late}
-serve: {listen: "", runs: 100, stop_timeout: 30s}
+serve: {listen: "", runs: 100, retry_after: 5s, stop_timeout: 30s}
 notify:
   ops: {webhook: {url: 'http://[::1]:8080/x', token_file: %s}}
   team: {chat: {url: http://chat.example.com/x, allow_http: true}}
   manager: {mail: {host: 127.0.0.1, port: 25, tls: none, user: u, password: p, from: Importer <importer@example.com>, to: [a@example.com, b@example.com]}}
 `, write(t, "token", "secret-2\n", 0o600)))
 	require.NoError(t, err)
-	require.Equal(t, config.Serve{Runs: 100, StopTimeout: config.Duration(30 * time.Second)}, cfg.Serve)
+	require.Equal(t, config.Serve{Runs: 100, RetryAfter: config.Duration(5 * time.Second), StopTimeout: config.Duration(30 * time.Second)}, cfg.Serve)
 	acme := cfg.Feeds["acme"]
 	require.Zero(t, acme.CatchUp)
 	require.Equal(t, "queue", acme.Overlap)

@@ -25,6 +25,11 @@ func Ask(ctx context.Context, l *ledger.Ledger, feed string) (at time.Time, ok b
 
 // insert has a replica carry a slot's run.
 func insert(ctx context.Context, client *river.Client[pgx.Tx], tx pgx.Tx, feed string, at time.Time) error {
-	_, err := client.InsertTx(ctx, tx, SlotArgs{Feed: feed, At: at}, &river.InsertOpts{Queue: queue, MaxAttempts: forever})
+	return insertAt(ctx, client, tx, feed, at, time.Time{})
+}
+
+// insertAt has a replica carry a slot's run, not before a moment.
+func insertAt(ctx context.Context, client *river.Client[pgx.Tx], tx pgx.Tx, feed string, at, begins time.Time) error {
+	_, err := client.InsertTx(ctx, tx, SlotArgs{Feed: feed, At: at}, &river.InsertOpts{Queue: queue, MaxAttempts: forever, ScheduledAt: begins})
 	return err
 }

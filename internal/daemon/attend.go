@@ -162,19 +162,20 @@ func (d *Daemon) run(f Feed, slot SlotArgs, begun importer.Begun) (over bool) {
 		}
 		return false
 	}
+	passes := err != nil && why == nil && f.Passes(err)
 	if s.Run == 0 { // it could not even be begun
 		err = d.Ledger.FinishRun(outliving, begun.Run, begun.Holder, importer.Summary{Run: begun.Run, Feed: f.Name}, err)
 	} else {
 		err = nil // which the ledger has with the run
 	}
 	if err == nil {
-		err = d.Ledger.EndSlot(outliving, slot.Feed, slot.At, begun, func(ctx context.Context, tx pgx.Tx) error {
+		err = d.Ledger.EndSlot(outliving, slot.Feed, slot.At, begun, func(ctx context.Context, tx pgx.Tx, t ledger.Tried) error {
 			if s.Doubtful || begun.Continued {
 				if err := d.audits(ctx, tx, f.Name, begun.Run); err != nil {
 					return err
 				}
 			}
-			return d.tell(ctx, tx, f, Event{What: EventRun, Run: begun.Run})
+			return d.follow(ctx, tx, f, begun.Run, t, passes)
 		})
 	}
 	if err != nil {

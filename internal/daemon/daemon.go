@@ -36,6 +36,8 @@ type Feed struct {
 	ExpectBy *schedule.Clock // a drop must have come by then on each day that has a slot; nil: none is expected
 	// Run carries a run of the feed to its end, or until ctx ends.
 	Run func(ctx context.Context, begun importer.Begun) (importer.Summary, error)
+	// Passes tells whether what made a run fail may pass by itself.
+	Passes func(error) bool
 	// Audit looks once more at the rows of a run whose answers had been lost, and
 	// returns the run as which it did.
 	Audit func(ctx context.Context, run int64) (importer.Summary, error)
@@ -51,6 +53,7 @@ type Options struct {
 	Ledger      *ledger.Ledger
 	AtOnce      int           // runs carried by this process
 	Lease       time.Duration // after which a vanished replica's run is taken over
+	RetryAfter  time.Duration // how soon a run is tried again that failed for a reason that may pass
 	StopTimeout time.Duration // how long runs that are told to stop may take
 	Log         *slog.Logger
 	Now         func() time.Time

@@ -25,6 +25,8 @@ type Event struct {
 	Run   int64     `json:"run,omitempty"`
 	At    time.Time `json:"at,omitzero"`
 	Until time.Time `json:"until,omitzero"`
+	Again time.Time `json:"again,omitzero"`  // when what the run could not do is tried again
+	Tries int       `json:"tries,omitempty"` // runs that had failed before
 }
 
 // When a target is told of a feed.

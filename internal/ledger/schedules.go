@@ -74,7 +74,11 @@ func (l *Ledger) Schedules(ctx context.Context, feeds []string, now time.Time) (
 }
 
 // openSlots is a condition on schedule_slots: a run is to begin or to end.
-const openSlots = `ended IS NULL AND verdict IN ('run', 'queue', 'asked')`
+const openSlots = `ended IS NULL AND verdict IN ('run', 'queue', 'asked', 'again')`
+
+// overtake ends the slots of a feed that were to try again what another one now does,
+// or a pause forbids.
+const overtake = `UPDATE schedule_slots SET ended = now() WHERE feed = $1 AND verdict = 'again' AND run_id IS NULL AND ended IS NULL`
 
 // JudgeSlots records what becomes of a feed's due slots. judge is given how things
 // stand while nobody else can judge, and returns the slots and the last of them;
@@ -83,14 +87,14 @@ func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotSta
 	const (
 		lock = `SELECT last, paused FROM schedules WHERE feed = $1 FOR UPDATE`
 		open = `
-			SELECT count(*) FILTER (WHERE verdict <> 'queue' OR run_id IS NOT NULL) > 0, count(*) FILTER (WHERE verdict = 'queue' AND run_id IS NULL) > 0
+			SELECT count(*) FILTER (WHERE verdict IN ('run', 'asked') OR run_id IS NOT NULL) > 0, count(*) FILTER (WHERE verdict = 'queue' AND run_id IS NULL) > 0
 			FROM schedule_slots WHERE feed = $1 AND ` + openSlots
 		// What a wrong clock passed over is judged again when it comes, see Rewind.
 		record = `
 			INSERT INTO schedule_slots (feed, slot, until, verdict) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (feed, slot) DO UPDATE SET until = excluded.until, verdict = excluded.verdict, judged = excluded.judged
 			WHERE schedule_slots.verdict = 'missed' AND excluded.verdict <> 'missed'
-				OR schedule_slots.verdict NOT IN ('run', 'queue', 'asked') AND schedule_slots.slot > schedule_slots.judged`
+				OR schedule_slots.verdict NOT IN ('run', 'queue', 'asked', 'again') AND schedule_slots.slot > schedule_slots.judged`
 		move = `UPDATE schedules SET last = $2 WHERE feed = $1`
 	)
 	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
@@ -108,8 +112,14 @@ func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotSta
 			if err != nil {
 				return err
 			}
-			if tag.RowsAffected() == 1 {
-				fresh = append(fresh, slot)
+			if tag.RowsAffected() == 0 {
+				continue
+			}
+			fresh = append(fresh, slot)
+			if slot.Runs {
+				if _, err := tx.Exec(ctx, overtake, feed); err != nil {
+					return err
+				}
 			}
 		}
 		if _, err := tx.Exec(ctx, move, feed, last); err != nil {
@@ -148,6 +158,9 @@ func (l *Ledger) AskRun(ctx context.Context, feed string, enqueue func(context.C
 		if err := tx.QueryRow(ctx, ask, feed).Scan(&at); err != nil {
 			return err
 		}
+		if _, err := tx.Exec(ctx, overtake, feed); err != nil {
+			return err
+		}
 		return enqueue(ctx, tx, at)
 	})
 	return at, ok, err
@@ -168,8 +181,8 @@ const (
 func (l *Ledger) BeginSlot(ctx context.Context, feed string, at time.Time, ttl time.Duration) (begun importer.Begun, standing SlotStanding, err error) {
 	const (
 		lock = `
-			SELECT run_id, run_id IS NULL AND EXISTS (
-				SELECT FROM schedule_slots WHERE feed = $1 AND (slot < $2 OR run_id IS NOT NULL) AND ` + openSlots + `)
+			SELECT run_id, run_id IS NULL AND (slot > clock_timestamp() AND verdict = 'again' OR EXISTS (
+				SELECT FROM schedule_slots WHERE feed = $1 AND (slot < $2 OR run_id IS NOT NULL) AND ` + openSlots + `))
 			FROM schedule_slots WHERE feed = $1 AND slot = $2 AND ` + openSlots + ` FOR UPDATE`
 		start = `INSERT INTO runs (feed, kind, holder, leased_until) VALUES ($1, 'run', nextval('holders'), clock_timestamp() + $2) RETURNING id, holder`
 		note  = `UPDATE schedule_slots SET run_id = $3 WHERE feed = $1 AND slot = $2`
@@ -219,7 +232,7 @@ func (l *Ledger) BeginSlot(ctx context.Context, feed string, at time.Time, ttl t
 func (l *Ledger) LeftSlots(ctx context.Context, feeds []string, while time.Duration) (left []Slot, err error) {
 	const query = `
 		SELECT s.feed, slot FROM schedule_slots s LEFT JOIN runs ON runs.id = run_id
-		WHERE s.feed = ANY ($1) AND judged < clock_timestamp() - $2::interval AND ` + openSlots + `
+		WHERE s.feed = ANY ($1) AND greatest(judged, slot) < clock_timestamp() - $2::interval AND ` + openSlots + `
 			AND (leased_until IS NULL OR leased_until < clock_timestamp())
 		ORDER BY slot`
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
@@ -236,16 +249,17 @@ func (l *Ledger) LeftSlots(ctx context.Context, feeds []string, while time.Durat
 // EndSlot records that a slot's run, which has been finished, has ended, once, and
 // adds what follows. Returns importer.ErrLeaseLost when somebody else carries the
 // run, or will, since it was not finished.
-func (l *Ledger) EndSlot(ctx context.Context, feed string, at time.Time, b importer.Begun, follows Enqueue) error {
+func (l *Ledger) EndSlot(ctx context.Context, feed string, at time.Time, b importer.Begun, follows func(context.Context, pgx.Tx, Tried) error) error {
 	const (
 		lock = `
-			SELECT ended IS NOT NULL, run_id = $3 AND holder = $4 AND finished IS NOT NULL
+			SELECT ended IS NOT NULL, run_id = $3 AND holder = $4 AND finished IS NOT NULL, coalesce(origin, slot), tries
 			FROM schedule_slots JOIN runs ON runs.id = run_id WHERE schedule_slots.feed = $1 AND slot = $2 FOR UPDATE`
 		end = `UPDATE schedule_slots SET ended = now() WHERE feed = $1 AND slot = $2`
 	)
 	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		var ended, ours bool
-		err := tx.QueryRow(ctx, lock, feed, at, b.Run, b.Holder).Scan(&ended, &ours)
+		var tried Tried
+		err := tx.QueryRow(ctx, lock, feed, at, b.Run, b.Holder).Scan(&ended, &ours, &tried.Since, &tried.Times)
 		switch {
 		case err != nil || ended:
 			return err
@@ -255,8 +269,22 @@ func (l *Ledger) EndSlot(ctx context.Context, feed string, at time.Time, b impor
 		if _, err := tx.Exec(ctx, end, feed, at); err != nil {
 			return err
 		}
-		return follows(ctx, tx)
+		return follows(ctx, tx, tried)
 	})
+}
+
+// Tried is how often something was tried in vain, and since which slot.
+type Tried struct {
+	Since time.Time
+	Times int
+}
+
+// TryAgain has a feed run at a moment, in the transaction in which a slot ends
+// whose run has failed. A slot that comes before overtakes it.
+func TryAgain(ctx context.Context, tx pgx.Tx, feed string, at time.Time, t Tried) error {
+	const query = `INSERT INTO schedule_slots (feed, slot, verdict, origin, tries) VALUES ($1, $2, 'again', $3, $4) ON CONFLICT DO NOTHING`
+	_, err := tx.Exec(ctx, query, feed, at, t.Since, t.Times)
+	return err
 }
 
 // RenewRun prolongs the right to carry a run. Returns importer.ErrLeaseLost when
@@ -318,6 +346,9 @@ func (l *Ledger) PauseFeed(ctx context.Context, feed string, paused bool) error 
 	const set = `INSERT INTO schedules (feed, since, last, paused) VALUES ($1, now(), now(), $2) ON CONFLICT (feed) DO UPDATE SET paused = excluded.paused`
 	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, set, feed, paused)
+		if err == nil && paused {
+			_, err = tx.Exec(ctx, overtake, feed)
+		}
 		return err
 	})
 }

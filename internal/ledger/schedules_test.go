@@ -109,10 +109,12 @@ func (p *planned) begun(t *testing.T, at time.Time, ttl time.Duration) importer.
 func (p *planned) end(t *testing.T, at time.Time, b importer.Begun) {
 	t.Helper()
 	require.NoError(t, p.FinishRun(t.Context(), b.Run, b.Holder, importer.Summary{Run: b.Run}, nil))
-	require.NoError(t, p.EndSlot(t.Context(), "acme", at, b, nothing))
+	require.NoError(t, p.EndSlot(t.Context(), "acme", at, b, ends))
 }
 
 func nothing(context.Context, pgx.Tx) error { return nil }
+
+func ends(context.Context, pgx.Tx, ledger.Tried) error { return nil }
 
 // over is a lease that has run out by the next call.
 const over = time.Microsecond
@@ -283,7 +285,7 @@ func TestARunWhoseCarrierIsGoneGoesOnUnderItsNumber(t *testing.T) {
 			// The first one, if it lives, has no say any more.
 			require.ErrorIs(t, p.RenewRun(t.Context(), first, time.Hour), importer.ErrLeaseLost)
 			require.ErrorIs(t, p.FinishRun(t.Context(), first.Run, first.Holder, importer.Summary{}, nil), importer.ErrLeaseLost)
-			require.ErrorIs(t, p.EndSlot(t.Context(), "acme", six, first, nothing), importer.ErrLeaseLost)
+			require.ErrorIs(t, p.EndSlot(t.Context(), "acme", six, first, ends), importer.ErrLeaseLost)
 			require.NoError(t, p.LeaveRun(t.Context(), first, func(context.Context, pgx.Tx) error { return errors.New("nothing follows") }))
 			_, standing := p.begin(t, six, time.Hour)
 			require.Equal(t, ledger.SlotBusy, standing)
@@ -303,7 +305,7 @@ func TestASlotEndsOnceAndNotBeforeItsRun(t *testing.T) {
 	b := p.begun(t, six, time.Hour)
 	follows := 0
 	end := func() error {
-		return p.EndSlot(t.Context(), "acme", six, b, func(context.Context, pgx.Tx) error { follows++; return nil })
+		return p.EndSlot(t.Context(), "acme", six, b, func(context.Context, pgx.Tx, ledger.Tried) error { follows++; return nil })
 	}
 	require.ErrorIs(t, end(), importer.ErrLeaseLost, "somebody must go on with a run that is not finished")
 	require.NoError(t, p.FinishRun(t.Context(), b.Run, b.Holder, importer.Summary{Run: b.Run}, nil))
@@ -315,7 +317,7 @@ func TestASlotEndsOnceAndNotBeforeItsRun(t *testing.T) {
 	b = p.begun(t, six.Add(time.Hour), time.Hour)
 	require.NoError(t, p.FinishRun(t.Context(), b.Run, b.Holder, importer.Summary{Run: b.Run}, nil))
 	broken := errors.New("no job")
-	require.ErrorIs(t, p.EndSlot(t.Context(), "acme", six.Add(time.Hour), b, func(context.Context, pgx.Tx) error { return broken }), broken)
+	require.ErrorIs(t, p.EndSlot(t.Context(), "acme", six.Add(time.Hour), b, func(context.Context, pgx.Tx, ledger.Tried) error { return broken }), broken)
 	require.Equal(t, 1, ask[int](t, p.conn, `SELECT count(*) FROM schedule_slots WHERE ended IS NULL`), "what follows belongs to it")
 }
 
@@ -596,4 +598,55 @@ func TestARunThatSeveralCarriedIsCountedWhole(t *testing.T) {
 	runs, err = p.ListRuns(t.Context(), ledger.RunFilter{ID: second.run})
 	require.NoError(t, err)
 	require.Equal(t, sum[importer.Pending], runs[0].Drops[0].Counts[importer.StateReason{State: importer.Pending}])
+}
+
+// failed ends a slot's run, and has it tried again at a moment.
+func (p *planned) failed(t *testing.T, at, again time.Time, want ledger.Tried) {
+	t.Helper()
+	b := p.begun(t, at, time.Hour)
+	require.NoError(t, p.FinishRun(t.Context(), b.Run, b.Holder, importer.Summary{Run: b.Run}, errors.New("the dialer is away")))
+	require.NoError(t, p.EndSlot(t.Context(), "acme", at, b, func(ctx context.Context, tx pgx.Tx, tried ledger.Tried) error {
+		tried.Since = tried.Since.UTC()
+		require.Equal(t, want, tried)
+		tried.Times++
+		return ledger.TryAgain(ctx, tx, "acme", again, tried)
+	}))
+}
+
+func TestARunThatFailedIsTriedAgainInItsTime(t *testing.T) {
+	t.Parallel()
+	p := newPlanned(t)
+	p.due(t, six, "run")
+	later := time.Now().UTC().Add(time.Hour).Truncate(time.Microsecond)
+	p.failed(t, six, six.Add(time.Minute), ledger.Tried{Since: six})
+	p.failed(t, six.Add(time.Minute), later, ledger.Tried{Since: six, Times: 1})
+	_, standing := p.begin(t, later, time.Hour)
+	require.Equal(t, ledger.SlotBusy, standing, "it is too early")
+	left, err := p.LeftSlots(t.Context(), []string{"acme"}, 0)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	require.False(t, p.state(t).Running, "it keeps no slot of the schedule back")
+}
+
+func TestWhatIsToBeTriedAgainIsOvertaken(t *testing.T) {
+	t.Parallel()
+	for name, overtake := range map[string]func(*testing.T, *planned){
+		"by the next slot": func(t *testing.T, p *planned) { p.due(t, six.Add(time.Hour), "run") },
+		"by who asks for a run": func(t *testing.T, p *planned) {
+			_, _, err := p.AskRun(t.Context(), "acme", func(context.Context, pgx.Tx, time.Time) error { return nil })
+			require.NoError(t, err)
+		},
+		"by a pause": func(t *testing.T, p *planned) { require.NoError(t, p.PauseFeed(t.Context(), "acme", true)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlanned(t)
+			p.due(t, six, "run")
+			again := six.Add(time.Minute)
+			p.failed(t, six, again, ledger.Tried{Since: six})
+			overtake(t, p)
+			_, standing := p.begin(t, again, time.Hour)
+			require.Equal(t, ledger.SlotEnded, standing)
+		})
+	}
 }

@@ -143,6 +143,12 @@ func (s Schedule) start(state State, now time.Time, rules Rules) Verdict {
 	}
 }
 
+// Allows tells whether the rules let a run begin at an instant.
+func (s Schedule) Allows(rules Rules, at time.Time) bool {
+	_, forbidden := s.forbids(rules, at)
+	return !forbidden
+}
+
 // forbids tells which rule forbids a run at an instant, if one does.
 func (s Schedule) forbids(rules Rules, at time.Time) (Verdict, bool) {
 	local := at.In(s.zone)

@@ -1,0 +1,34 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"importer/internal/ledger"
+)
+
+// longest is how much later than the first try the others come at most, in times of
+// Options.RetryAfter.
+const longest = 30
+
+// follow has people told of a run that has ended, and has another one try again
+// what it could not do (passes), for as long as a missed slot would be caught up.
+// Of several that fail, one after the other, people are told of the first and the
+// last, and of one that goes through at last.
+func (d *Daemon) follow(ctx context.Context, tx pgx.Tx, f Feed, run int64, t ledger.Tried, passes bool) error {
+	e := Event{What: EventRun, Run: run, Tries: t.Times}
+	at := d.Now().Add(d.RetryAfter * time.Duration(min(1<<min(t.Times, 10), longest))).Truncate(time.Microsecond)
+	if passes && !at.After(t.Since.Add(f.Rules.CatchUp)) && f.Schedule.Allows(f.Rules, at) {
+		d.Log.Warn("a run has failed and is tried again", "feed", f.Name, "run", run, "at", at)
+		if err := ledger.TryAgain(ctx, tx, f.Name, at, ledger.Tried{Since: t.Since, Times: t.Times + 1}); err != nil {
+			return err
+		}
+		if err := insertAt(ctx, d.client, tx, f.Name, at, at); err != nil || t.Times > 0 {
+			return err
+		}
+		e.Again = at
+	}
+	return d.tell(ctx, tx, f, e)
+}
