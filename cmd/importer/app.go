@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -121,12 +122,17 @@ func (a *app) openLedger(ctx context.Context) error {
 	if _, err := a.migrate(ctx); err != nil {
 		return err
 	}
-	secret, err := a.secret()
+	secret, err := a.secret(ctx)
 	if err != nil {
 		return err
 	}
-	a.keys = importer.NewKeyring(secret)
-	return a.ledger.Unlock(ctx, a.keys.Fingerprint())
+	// A key's line end belongs to it where it was in the key file, but not where the
+	// key was copied into the configuration.
+	bare := bytes.TrimRight(secret, "\r\n")
+	keys := []importer.Keyring{importer.NewKeyring(secret), importer.NewKeyring(bare), importer.NewKeyring(append(bytes.Clone(bare), '\n'))}
+	which, err := a.ledger.Unlock(ctx, keys[0].Fingerprint(), keys[1].Fingerprint(), keys[2].Fingerprint())
+	a.keys = keys[which]
+	return err
 }
 
 // migrate brings the ledger's schema and the job engine's up to date; of many
@@ -193,8 +199,8 @@ func (a *app) close() {
 }
 
 // secret is what claims and tokens are made with: configured, or kept in the
-// state directory.
-func (a *app) secret() ([]byte, error) {
+// state directory. For a new ledger it is made.
+func (a *app) secret(ctx context.Context) ([]byte, error) {
 	if k := a.cfg.Ledger.HMACKey.Reveal(); k != "" {
 		return []byte(k), nil
 	}
@@ -206,6 +212,16 @@ func (a *app) secret() ([]byte, error) {
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("reading the key of the dedupe identities: %w", err)
+		}
+		known, err := a.ledger.Fingerprint(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := os.Stat(path); err == nil { // another process has made it just now
+			continue
+		}
+		if known != "" {
+			return nil, fmt.Errorf("%s is missing, and the ledger's claims were made with it (%s): restore it from the backup of the state directory, or every known lead would be loaded again", path, known)
 		}
 		if err := makeSecret(path); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("making the key of the dedupe identities: %w", err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +41,9 @@ const (
 	scanWithin    = 10 * time.Minute
 )
 
+// oldest is the PostgreSQL that the schema needs.
+const oldest = 15
+
 // Open connects to the ledger's database. dsn is a PostgreSQL connection
 // string or URL.
 func Open(ctx context.Context, dsn string) (*Ledger, error) {
@@ -57,12 +61,19 @@ func Open(ctx context.Context, dsn string) (*Ledger, error) {
 		return nil, classify(ctx, err)
 	}
 	l := &Ledger{pool: pool}
-	if err := pool.Ping(ctx); err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("cannot connect to the ledger at %s:%d, check ledger.dsn and that PostgreSQL is running: %w",
+	var server int
+	err = pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int / 10000`).Scan(&server)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("cannot connect to the ledger at %s:%d, check ledger.dsn and that PostgreSQL is running: %w",
 			cfg.ConnConfig.Host, cfg.ConnConfig.Port, classify(ctx, err))
+	case server < oldest:
+		err = fmt.Errorf("the ledger at %s:%d is on PostgreSQL %d: the importer needs %d or newer", cfg.ConnConfig.Host, cfg.ConnConfig.Port, server, oldest)
+	default:
+		return l, nil
 	}
-	return l, nil
+	pool.Close()
+	return nil, err
 }
 
 // prepare sets up a session. Commits wait for the disk even where the database
@@ -178,23 +189,33 @@ func makePartitions(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// Unlock compares the keyring's fingerprint with the one that the ledger's
-// claims were made with, and remembers it in a new ledger.
-func (l *Ledger) Unlock(ctx context.Context, fingerprint string) error {
+// Fingerprint is that of the key with which the ledger's claims were made, empty
+// for a new ledger.
+func (l *Ledger) Fingerprint(ctx context.Context) (fingerprint string, err error) {
+	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT coalesce(max(fingerprint), '') FROM ledger`).Scan(&fingerprint)
+	})
+	return fingerprint, err
+}
+
+// Unlock compares keys' fingerprints with the one that the ledger's claims were
+// made with, and returns which it is. A new ledger's is the first one from now on.
+func (l *Ledger) Unlock(ctx context.Context, fingerprints ...string) (which int, err error) {
 	var known string
-	err := l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `INSERT INTO ledger (fingerprint) VALUES ($1) ON CONFLICT DO NOTHING`, fingerprint); err != nil {
+	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `INSERT INTO ledger (fingerprint) VALUES ($1) ON CONFLICT DO NOTHING`, fingerprints[0]); err != nil {
 			return err
 		}
 		return tx.QueryRow(ctx, `SELECT fingerprint FROM ledger`).Scan(&known)
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if known != fingerprint {
-		return fmt.Errorf("this ledger's claims were made with another key (%s, not %s): restore the key file that belongs to it, or every known lead would be loaded again", known, fingerprint)
+	which = slices.Index(fingerprints, known)
+	if which < 0 {
+		return 0, fmt.Errorf("this ledger's claims were made with another key (%s, not %s): restore the key file that belongs to it, or every known lead would be loaded again", known, fingerprints[0])
 	}
-	return nil
+	return which, nil
 }
 
 // tx runs work in a transaction, and again when PostgreSQL broke it off for

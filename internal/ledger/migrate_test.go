@@ -111,10 +111,19 @@ func TestAnotherKeyIsRefused(t *testing.T) {
 	l := ledgertest.Open(t)
 	right := importer.NewKeyring([]byte("right")).Fingerprint()
 	wrong := importer.NewKeyring([]byte("wrong")).Fingerprint()
-	require.NoError(t, l.Unlock(t.Context(), right))
-	require.NoError(t, l.Unlock(t.Context(), right))
-	require.ErrorContains(t, l.Unlock(t.Context(), wrong), "another key")
-	require.NoError(t, l.Unlock(t.Context(), right))
+	fingerprint, err := l.Fingerprint(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, fingerprint)
+	for which, fingerprints := range [][]string{{right}, {wrong, right}} {
+		got, err := l.Unlock(t.Context(), fingerprints...)
+		require.NoError(t, err)
+		require.Equal(t, which, got)
+	}
+	_, err = l.Unlock(t.Context(), wrong)
+	require.ErrorContains(t, err, "another key")
+	fingerprint, err = l.Fingerprint(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, right, fingerprint)
 }
 
 func TestPartitionsExistBeforeTheyAreNeeded(t *testing.T) {
