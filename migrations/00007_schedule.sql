@@ -35,6 +35,16 @@ CREATE TABLE expected_drops (
 );
 CREATE INDEX drops_first_seen ON drops (feed, first_seen);
 CREATE INDEX files_taken ON files (feed, taken);
+-- Slots that were missed, by the last of each stretch.
+CREATE INDEX schedule_slots_missed ON schedule_slots (feed, coalesce(until, slot)) WHERE verdict = 'missed';
+
+-- The processes that serve. One that has ended, or died, is remembered for a while.
+CREATE TABLE replicas (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    host    text NOT NULL,
+    started timestamptz NOT NULL DEFAULT now(),
+    until   timestamptz NOT NULL -- when it is taken for dead, unless it has told of itself by then
+);
 
 -- Who carries a run, for as long as he says so. One whose holder has died goes on
 -- with another.
@@ -43,8 +53,20 @@ ALTER TABLE runs
     ADD COLUMN leased_until timestamptz,
     ADD COLUMN carriers integer NOT NULL DEFAULT 1, -- how many have carried it, one after the other
     ADD COLUMN cancelled timestamptz;
+CREATE INDEX runs_feed ON runs (feed, started);
+CREATE INDEX runs_open ON runs (id) WHERE finished IS NULL;
+
+-- What waits for a person: drops that are held, and rows in review, as whoever
+-- worked on their drop last has left them. No index may be of the rows' state.
+ALTER TABLE drops ADD COLUMN review integer NOT NULL DEFAULT 0;
+UPDATE drops SET review = r.rows FROM (SELECT drop_id, count(*) AS rows FROM rows WHERE state = 'review' GROUP BY 1) r WHERE id = drop_id;
+CREATE INDEX drops_review ON drops (id) WHERE review > 0;
+CREATE INDEX drops_held ON drops (id) WHERE state = 'held';
 
 -- +goose Down
+DROP INDEX drops_held;
+ALTER TABLE drops DROP COLUMN review;
+DROP INDEX runs_open, runs_feed;
 ALTER TABLE runs DROP COLUMN holder, DROP COLUMN leased_until, DROP COLUMN carriers, DROP COLUMN cancelled;
 DROP INDEX files_taken, drops_first_seen;
-DROP TABLE expected_drops, schedule_slots, schedules;
+DROP TABLE replicas, expected_drops, schedule_slots, schedules;

@@ -51,7 +51,7 @@ is needed (ERROR or REVIEW rows, a held file); 130 interrupted.`,
 	root.PersistentFlags().BoolVar(&sh.json, "json", false, "write JSON for programs")
 	root.AddCommand(
 		demoCommand(sh), importCommand(sh), runCommand(sh), serveCommand(sh), pauseCommand(sh), unpauseCommand(sh), cancelCommand(sh), reloadCommand(sh), backfillCommand(sh), sourceCommand(sh), releaseCommand(sh), discardCommand(sh), checkCommand(sh), inspectCommand(sh),
-		reconcileCommand(sh), retryCommand(sh), reportCommand(sh), runsCommand(sh), dropsCommand(sh), showCommand(sh), rejectsCommand(sh), findCommand(sh),
+		reconcileCommand(sh), retryCommand(sh), statusCommand(sh), reportCommand(sh), runsCommand(sh), dropsCommand(sh), showCommand(sh), rejectsCommand(sh), findCommand(sh),
 		dialerCommand(sh), simulateCommand(sh), migrateCommand(sh), notifyCommand(sh), configCommand(sh), versionCommand(sh),
 		manCommand(), healthcheckCommand(sh),
 	)

@@ -84,8 +84,12 @@ func (s *server) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("finding this machine's name: %w", err)
+	}
 	d, err := daemon.New(daemon.Options{
-		Ledger: s.ledger, AtOnce: s.cfg.Serve.Runs, Lease: s.cfg.Ledger.Lease.Std(), RetryAfter: s.cfg.Serve.RetryAfter.Std(), StopTimeout: s.cfg.Serve.StopTimeout.Std(),
+		Ledger: s.ledger, Host: host, AtOnce: s.cfg.Serve.Runs, Lease: s.cfg.Ledger.Lease.Std(), RetryAfter: s.cfg.Serve.RetryAfter.Std(), StopTimeout: s.cfg.Serve.StopTimeout.Std(),
 		Log: s.log, Now: time.Now, Looked: s.health.Beat, Ended: s.logRun,
 	}, feeds)
 	if err != nil {
@@ -171,11 +175,32 @@ func (a *app) awaitLedger(ctx context.Context) error {
 	})
 }
 
-// daemonFeeds are the feeds that can be pulled; those without a schedule are when
-// a person asks for it.
+// daemonFeeds are the feeds that can be pulled, as the daemon carries them.
 func (a *app) daemonFeeds() ([]daemon.Feed, error) {
-	var feeds []daemon.Feed
+	feeds, err := a.pulledFeeds()
+	if err != nil {
+		return nil, err
+	}
 	schedules := map[string]schedule.Schedule{}
+	for i := range feeds {
+		name, zone := feeds[i].Name, feeds[i].Zone
+		schedules[name] = feeds[i].Schedule
+		feeds[i].Run = func(ctx context.Context, begun importer.Begun) (importer.Summary, error) {
+			return a.serveRun(ctx, name, begun)
+		}
+		feeds[i].Audit = func(ctx context.Context, run int64) (importer.Summary, error) { return a.auditRun(ctx, name, run) }
+		feeds[i].Passes, feeds[i].Notify = passes, a.cfg.Feeds[name].Notify
+		feeds[i].Tell = func(ctx context.Context, id, target, when string, e daemon.Event) (bool, error) {
+			return a.tellOf(ctx, name, zone, id, target, when, e)
+		}
+	}
+	a.health.Feeds(schedules)
+	return feeds, nil
+}
+
+// pulledFeeds are the feeds that can be pulled, and when they are; those without a
+// schedule are when a person asks for it.
+func (a *app) pulledFeeds() (feeds []daemon.Feed, err error) {
 	for _, name := range sortedKeys(a.cfg.Feeds) {
 		f := a.cfg.Feeds[name]
 		if noSource(f) {
@@ -186,18 +211,8 @@ func (a *app) daemonFeeds() ([]daemon.Feed, error) {
 			return nil, usagef("feeds.%s: %w", name, err)
 		}
 		feed.Name = name
-		feed.Run = func(ctx context.Context, begun importer.Begun) (importer.Summary, error) {
-			return a.serveRun(ctx, name, begun)
-		}
-		feed.Audit = func(ctx context.Context, run int64) (importer.Summary, error) { return a.auditRun(ctx, name, run) }
-		feed.Passes, feed.Notify = passes, f.Notify
-		feed.Tell = func(ctx context.Context, id, target, when string, e daemon.Event) (bool, error) {
-			return a.tellOf(ctx, name, feed.Zone, id, target, when, e)
-		}
 		feeds = append(feeds, feed)
-		schedules[name] = feed.Schedule
 	}
-	a.health.Feeds(schedules)
 	return feeds, nil
 }
 

@@ -51,6 +51,7 @@ type Feed struct {
 // Options are what a daemon works with.
 type Options struct {
 	Ledger      *ledger.Ledger
+	Host        string        // the machine's name, for people
 	AtOnce      int           // runs carried by this process
 	Lease       time.Duration // after which a vanished replica's run is taken over
 	RetryAfter  time.Duration // how soon a run is tried again that failed for a reason that may pass
@@ -85,6 +86,7 @@ type Daemon struct {
 	all    sync.WaitGroup
 	wake   chan struct{}            // the feeds have changed
 	days   map[string]schedule.Date // by feed: the last day that was judged, as far as this process knows; the planner's
+	alive  alive
 
 	mu    sync.Mutex
 	feeds map[string]Feed
@@ -187,6 +189,7 @@ func (d *Daemon) Serve(ctx context.Context, started func()) error {
 	}
 	started()
 	d.plan(ctx)
+	defer d.gone(ctx)
 	stop(errStopping)
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.StopTimeout)
 	defer cancel()

@@ -19,6 +19,7 @@ const wrongBefore = 30 * time.Minute
 func (d *Daemon) plan(ctx context.Context) {
 	away := false
 	for ctx.Err() == nil {
+		d.live(ctx)
 		next, err := d.judge(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil && !away:
@@ -172,17 +173,19 @@ const patience = time.Hour
 // returns when that is if it is still to be judged.
 func (d *Daemon) judgeDay(ctx context.Context, f Feed, state ledger.SlotState, now time.Time) (at time.Time, err error) {
 	day := schedule.DateOf(now.In(f.Zone))
-	if f.ExpectBy == nil || state.Paused || d.days[f.Name] == day || !f.Schedule.Expects(day, f.Rules) {
+	if state.Paused || d.days[f.Name] == day {
 		return at, nil
 	}
-	by := schedule.ExpectBy(day, *f.ExpectBy, f.Zone)
+	from, by, ok := f.expects(day)
+	if !ok {
+		return at, nil
+	}
 	if now.Before(by) {
 		return by, nil
 	}
 	if by.Before(state.Since) { // nobody was to look for it then
 		return at, nil
 	}
-	from := schedule.ExpectBy(day, 0, f.Zone)
 	judged, late, err := d.Ledger.JudgeDay(ctx, f.Name, calendar(day), from, by, patience, func(ctx context.Context, tx pgx.Tx) error {
 		return d.tell(ctx, tx, f, Event{What: EventLate, At: by})
 	})
@@ -193,6 +196,15 @@ func (d *Daemon) judgeDay(ctx context.Context, f Feed, state ledger.SlotState, n
 		d.Log.Warn("no drop has come by the time at which one was expected", "feed", f.Name, "by", by)
 	}
 	return at, err
+}
+
+// expects tells by when a drop must have come on a day, and when the day begins,
+// if one is expected.
+func (f Feed) expects(day schedule.Date) (from, by time.Time, ok bool) {
+	if f.ExpectBy == nil || !f.Schedule.Expects(day, f.Rules) {
+		return from, by, false
+	}
+	return schedule.ExpectBy(day, 0, f.Zone), schedule.ExpectBy(day, *f.ExpectBy, f.Zone), true
 }
 
 // calendar is a day as PostgreSQL takes it.

@@ -93,7 +93,9 @@ func (l *Ledger) RenewDrop(ctx context.Context, id, holder int64, ttl time.Durat
 
 // CloseDrop implements importer.Drops.
 func (l *Ledger) CloseDrop(ctx context.Context, id, holder int64, to importer.DropState, why string) (importer.DropState, error) {
-	const anyOpen = `SELECT EXISTS (SELECT FROM rows WHERE month = $1 AND drop_id = $2 AND state IN ('pending', 'armed', 'unknown'))`
+	const stand = `
+		SELECT count(*) FILTER (WHERE state IN ('pending', 'armed', 'unknown')) > 0, count(*) FILTER (WHERE state = 'review')
+		FROM rows WHERE month = $1 AND drop_id = $2`
 	err := l.tx(ctx, scanWithin, func(ctx context.Context, tx pgx.Tx) error {
 		// The lock makes whoever reopens the drop, because a row of it inherits
 		// a claim, come before or after us.
@@ -105,24 +107,21 @@ func (l *Ledger) CloseDrop(ctx context.Context, id, holder int64, to importer.Dr
 		if err != nil {
 			return err
 		}
-		if to == importer.DropDone || to == importer.DropFailed {
-			open := to == importer.DropDone && !d.Complete
-			if !open {
-				if err := tx.QueryRow(ctx, anyOpen, d.Month, id).Scan(&open); err != nil {
-					return err
-				}
-			}
-			if open {
-				to = importer.DropImporting
-			}
+		var open bool
+		var review int
+		if err := tx.QueryRow(ctx, stand, d.Month, id).Scan(&open, &review); err != nil {
+			return err
+		}
+		if to == importer.DropDone && (open || !d.Complete) || to == importer.DropFailed && open {
+			to = importer.DropImporting
 		}
 		if d.Recorded == 0 && !d.Complete && to == importer.DropImporting {
 			to = importer.DropSpooled
 		}
 		_, err = tx.Exec(ctx, `
-			UPDATE drops SET state = $2, why = $3, holder = NULL, leased_until = NULL,
+			UPDATE drops SET state = $2, why = $3, review = $4, holder = NULL, leased_until = NULL,
 				finished = CASE WHEN $2 = 'done' THEN coalesce(finished, now()) END
-			WHERE id = $1`, id, to, storable(why))
+			WHERE id = $1`, id, to, storable(why), review)
 		crashpoint.Reach(crashpoint.CloseWritten)
 		return err
 	})

@@ -15,7 +15,7 @@ import (
 // StartRun implements importer.Runs.
 func (l *Ledger) StartRun(ctx context.Context, feed, kind string) (run, holder int64, err error) {
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `INSERT INTO runs (feed, kind) VALUES ($1, $2) RETURNING id, nextval('holders')`, feed, kind).Scan(&run, &holder)
+		return tx.QueryRow(ctx, `INSERT INTO runs (feed, kind, holder) VALUES ($1, $2, nextval('holders')) RETURNING id, holder`, feed, kind).Scan(&run, &holder)
 	})
 	return run, holder, err
 }

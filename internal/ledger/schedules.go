@@ -353,16 +353,20 @@ func (l *Ledger) PauseFeed(ctx context.Context, feed string, paused bool) error 
 	})
 }
 
+// mayBring is a condition on a feed f and the hour by which a drop of it is expected:
+// a slot was judged within the interval $3, and its run, the first to end since that
+// hour, may bring one in.
+const mayBring = `EXISTS (SELECT FROM schedule_slots WHERE feed = f.feed AND judged > clock_timestamp() - $3::interval AND ` + openSlots + `)
+	AND NOT EXISTS (SELECT FROM schedule_slots WHERE feed = f.feed AND slot > f.by - interval '1 day' AND ended >= f.by)`
+
 // JudgeDay records, once, whether a drop of a feed has come on a day, which begins
 // with from, when it must have by now; when none has, it is late, and adds what
 // follows. Not judged: a slot was judged no longer ago than patience, and its run,
 // the first to end since that hour, may bring the drop in.
 func (l *Ledger) JudgeDay(ctx context.Context, feed string, day, from, by time.Time, patience time.Duration, follows Enqueue) (judged, late bool, err error) {
 	const (
-		known = `SELECT EXISTS (SELECT FROM expected_drops WHERE feed = $1 AND day = $2)`
-		going = `
-			SELECT EXISTS (SELECT FROM schedule_slots WHERE feed = $1 AND judged > clock_timestamp() - $3::interval AND ` + openSlots + `)
-				AND NOT EXISTS (SELECT FROM schedule_slots WHERE feed = $1 AND slot > $2::timestamptz - interval '1 day' AND ended >= $2)`
+		known  = `SELECT EXISTS (SELECT FROM expected_drops WHERE feed = $1 AND day = $2)`
+		going  = `SELECT ` + mayBring + ` FROM (SELECT $1::text AS feed, $2::timestamptz AS by) f`
 		record = `
 			INSERT INTO expected_drops (feed, day, by, late)
 			SELECT $1, $2, $4, NOT EXISTS (SELECT FROM drops WHERE feed = $1 AND first_seen >= $3)

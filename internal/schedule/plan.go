@@ -118,7 +118,7 @@ func (s Schedule) judge(slots []Slot, state State, now time.Time, rules Rules) {
 	chosen := false
 	for i := range slots {
 		slot := &slots[i]
-		switch verdict, forbidden := s.forbids(rules, slot.At); {
+		switch verdict, forbidden := s.Forbids(rules, slot.At); {
 		case forbidden:
 			slot.Verdict = verdict
 		case !chosen && now.Sub(slot.At) <= max(rules.CatchUp, inTime):
@@ -130,7 +130,7 @@ func (s Schedule) judge(slots []Slot, state State, now time.Time, rules Rules) {
 
 // start is the verdict on a slot that would run now.
 func (s Schedule) start(state State, now time.Time, rules Rules) Verdict {
-	verdict, forbidden := s.forbids(rules, now)
+	verdict, forbidden := s.Forbids(rules, now)
 	switch {
 	case forbidden:
 		return verdict
@@ -143,14 +143,8 @@ func (s Schedule) start(state State, now time.Time, rules Rules) Verdict {
 	}
 }
 
-// Allows tells whether the rules let a run begin at an instant.
-func (s Schedule) Allows(rules Rules, at time.Time) bool {
-	_, forbidden := s.forbids(rules, at)
-	return !forbidden
-}
-
-// forbids tells which rule forbids a run at an instant, if one does.
-func (s Schedule) forbids(rules Rules, at time.Time) (Verdict, bool) {
+// Forbids tells which rule forbids a run at an instant, if one does.
+func (s Schedule) Forbids(rules Rules, at time.Time) (Verdict, bool) {
 	local := at.In(s.zone)
 	switch {
 	case rules.Paused:
