@@ -20,6 +20,7 @@ each feed stands that has a schedule or that importer serve was asked to run:
   running   a run of it goes
   waiting   a slot has come, and its run has not begun or was left by who carried it
   queued    a slot waits for the run before it
+  tries again   its run has failed for a reason that may pass
   paused    importer pause keeps its schedule from beginning runs
   late      no drop has come today by expect_by
   holiday, blackout   no slot runs today, or now

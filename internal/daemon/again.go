@@ -13,6 +13,9 @@ import (
 // Options.RetryAfter.
 const longest = 30
 
+// again is the ledger's verdict on slots that try again.
+const again = "again"
+
 // follow has people told of a run that has ended, and has another one try again
 // what it could not do (passes), for as long as a missed slot would be caught up.
 // Of several that fail, one after the other, people are told of the first and the

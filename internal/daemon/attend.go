@@ -22,8 +22,8 @@ type attendant struct {
 	daemon *Daemon
 }
 
-// again is how soon a run is looked at again that is another's to carry.
-const again = 5 * time.Second
+// aside is how soon a run is looked at again that is another's to carry.
+const aside = 5 * time.Second
 
 // Work implements river.Worker.
 func (a *attendant) Work(ctx context.Context, job *river.Job[SlotArgs]) error {
@@ -39,14 +39,14 @@ func (a *attendant) Work(ctx context.Context, job *river.Job[SlotArgs]) error {
 	case standing == ledger.SlotEnded:
 		return nil
 	case standing == ledger.SlotBusy:
-		return river.JobSnooze(again)
+		return river.JobSnooze(aside)
 	}
 	select {
 	case <-g.done:
 		if g.over {
 			return nil
 		}
-		return river.JobSnooze(again)
+		return river.JobSnooze(aside)
 	case <-attending.Done():
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -196,8 +196,12 @@ func (s standing) state(f Feed, line *report.FeedStatus) {
 		line.State, line.Run = report.Running, s.Going[going].Run
 	case open != nil:
 		line.State, line.Run, line.Slot = report.Waiting, open.Run, open.At.In(f.Zone)
-		if open.Verdict == string(schedule.Queue) && open.Run == 0 {
+		switch {
+		case open.Run != 0:
+		case open.Verdict == string(schedule.Queue):
 			line.State = report.Queued
+		case open.Verdict == again:
+			line.State = report.Again
 		}
 	case forbidden == schedule.Paused:
 		line.State = report.Paused
@@ -242,7 +246,7 @@ func (s standing) troubles(f Feed, line report.FeedStatus) (sentences []string) 
 		say("late, no drop has come by %s: importer source check %s shows what lies at its source", e.By.Format("15:04 MST"), f.Name)
 	}
 	switch r := line.LastRun; {
-	case r == nil:
+	case r == nil, line.State == report.Again: // which may help itself
 	case r.State == "stopped":
 		why, _, _ := strings.Cut(r.Why, "\n")
 		say("run %d was stopped: %s", r.Run, why)

@@ -51,6 +51,7 @@ const (
 	Running  State = "running"  // a run of it goes
 	Waiting  State = "waiting"  // a slot has come whose run has not begun, or was left and has not gone on
 	Queued   State = "queued"   // a slot waits for the run before it
+	Again    State = "again"    // its run has failed for a reason that may pass, and is tried again at Slot
 	Paused   State = "paused"   // a person has told its schedule to begin no runs
 	Late     State = "late"     // no drop has come today by the time at which one was expected
 	Holiday  State = "holiday"  // today
@@ -63,7 +64,7 @@ type FeedStatus struct {
 	Feed        string       `json:"feed"`
 	State       State        `json:"state"`
 	Run         int64        `json:"run,omitempty"` // that is running, or has been left
-	Slot        time.Time    `json:"slot,omitzero"` // that waits or is queued
+	Slot        time.Time    `json:"slot,omitzero"` // that waits, is queued or tries again
 	LastRun     *LastRun     `json:"last_run"`      // that pulled or imported it; null: none has
 	LastSuccess time.Time    `json:"last_success,omitzero"`
 	Next        time.Time    `json:"next_slot,omitzero"`
@@ -170,6 +171,8 @@ func (f FeedStatus) state(now time.Time) string {
 		return fmt.Sprintf("running run %d", f.Run)
 	case f.Run != 0:
 		return fmt.Sprintf("%s to go on with run %d", f.State, f.Run)
+	case f.State == Again:
+		return "tries again at " + clock(f.Slot)
 	case f.Slot.IsZero():
 		return string(f.State)
 	case now.In(f.Slot.Location()).Format(time.DateOnly) == f.Slot.Format(time.DateOnly):
