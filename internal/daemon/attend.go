@@ -110,7 +110,7 @@ func (d *Daemon) begin(ctx context.Context, slot SlotArgs) (*going, ledger.SlotS
 	f, ok := d.feeds[slot.Feed]
 	_, here := d.going[slot] // and its lease is over, which it will notice
 	d.mu.Unlock()
-	if stopping := d.runs.Err() != nil; !ok || here || stopping {
+	if !ok || here || d.stopping() {
 		return nil, ledger.SlotBusy, nil
 	}
 	begun, standing, err := d.Ledger.BeginSlot(ctx, slot.Feed, slot.At, d.Lease)
@@ -124,11 +124,14 @@ func (d *Daemon) begin(ctx context.Context, slot SlotArgs) (*going, ledger.SlotS
 	return nil, ledger.SlotBusy, nil
 }
 
+// stopping tells whether the daemon was told to stop.
+func (d *Daemon) stopping() bool { return d.runs.Err() != nil }
+
 // set sets a run going, unless the daemon was told to stop: nobody waits for it then.
 func (d *Daemon) set(f Feed, slot SlotArgs, begun importer.Begun) *going {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.runs.Err() != nil {
+	if d.stopping() {
 		return nil
 	}
 	g := &going{done: make(chan struct{})}
