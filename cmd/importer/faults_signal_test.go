@@ -9,7 +9,10 @@ import (
 	"importer/internal/nonagent/dialersim"
 )
 
-const sigterm = syscall.SIGTERM
+const (
+	sigterm = syscall.SIGTERM
+	sighup  = syscall.SIGHUP
+)
 
 // Fault 9. That it drains and settles is TestInterruptedImportDrainsAndGoesOn's.
 func TestATerminatedImportEndsThoughTheDialerHangs(t *testing.T) {

@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
-	"syscall"
+	"sync"
 	"testing"
 	"time"
 
@@ -214,7 +214,7 @@ func TestAConfigurationIsReadAgainAsAWholeOrNotAtAll(t *testing.T) {
 	} {
 		before := p.said("all stays as it is")
 		v.write(t, "importer.yaml", config)
-		require.NoError(t, p.Process.Signal(syscall.SIGHUP))
+		require.NoError(t, p.Process.Signal(sighup))
 		waitFor(t, func() bool { return p.said("all stays as it is") > before })
 		require.Contains(t, p.err.String(), why)
 	}
@@ -223,7 +223,7 @@ func TestAConfigurationIsReadAgainAsAWholeOrNotAtAll(t *testing.T) {
 	require.Equal(t, []string{"acme"}, v.ask(t, `SELECT DISTINCT feed FROM schedule_slots`))
 
 	v.write(t, "importer.yaml", punctual+v.fedBy("other", "    schedule: \"@every 1s\"\n"))
-	require.NoError(t, p.Process.Signal(syscall.SIGHUP))
+	require.NoError(t, p.Process.Signal(sighup))
 	v.eventually(t, `SELECT count(*) > 0 FROM schedule_slots WHERE feed = 'other' AND ended IS NOT NULL`)
 	slots = len(v.ask(t, `SELECT feed FROM schedule_slots WHERE feed = 'acme'`))
 	v.eventually(t, `SELECT count(*) > 3 FROM schedule_slots WHERE feed = 'other'`)
@@ -278,17 +278,22 @@ func TestASecondSignalEndsADaemonAtOnce(t *testing.T) {
 	p := v.serves(t)
 	v.does(t, "run", "acme", "--detach")
 	<-reached
-	ended := make(chan int)
-	go func() { ended <- p.ends(t) }()
-	for over := false; !over; { // until it has noticed the first one
-		_ = p.Process.Signal(sigterm)
-		select {
-		case status := <-ended:
-			require.Equal(t, -1, status, &p.err)
-			over = true
-		case <-time.After(20 * time.Millisecond):
+	ended, noticed := make(chan struct{}), time.NewTicker(20*time.Millisecond)
+	defer noticed.Stop()
+	var signals sync.WaitGroup
+	signals.Go(func() {
+		for { // until it has noticed the first one
+			_ = p.Process.Signal(sigterm)
+			select {
+			case <-ended:
+				return
+			case <-noticed.C:
+			}
 		}
-	}
+	})
+	require.Equal(t, -1, p.ends(t), &p.err)
+	close(ended)
+	signals.Wait()
 	release()
 	p = v.serves(t)
 	v.eventually(t, `SELECT ended IS NOT NULL FROM schedule_slots`)

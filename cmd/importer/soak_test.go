@@ -357,9 +357,7 @@ func (s *soak) requireSlots(t *testing.T) {
 	require.Empty(t, s.ask(t, `SELECT feed || ' ' || slot FROM schedule_slots WHERE verdict NOT IN ('run', 'queue') AND run_id IS NOT NULL`))
 	require.Empty(t, s.ask(t, `SELECT run_id::text FROM schedule_slots WHERE run_id IS NOT NULL GROUP BY run_id HAVING count(*) > 1`))
 	require.Empty(t, s.ask(t, `SELECT id::text FROM runs WHERE finished IS NULL`))
-	require.Empty(t, s.ask(t, fmt.Sprintf(`SELECT feed || ' ' || slot || ' ' || step FROM (
-		SELECT feed, slot, slot - lag(coalesce(until, slot)) OVER (PARTITION BY feed ORDER BY slot) AS step FROM schedule_slots) s
-		WHERE step <> interval '%d seconds'`, int(s.every.Seconds()))))
+	s.requireEverySlot(t, s.every)
 	require.Len(t, s.ask(t, `SELECT DISTINCT feed FROM schedule_slots`), s.feeds)
 }
 

@@ -110,22 +110,32 @@ func (d *Daemon) begin(ctx context.Context, slot SlotArgs) (*going, ledger.SlotS
 	f, ok := d.feeds[slot.Feed]
 	_, here := d.going[slot] // and its lease is over, which it will notice
 	d.mu.Unlock()
-	select {
-	case <-d.runs.Done():
-		ok = false
-	default:
-	}
-	if !ok || here {
+	if !ok || here || d.stopping() {
 		return nil, ledger.SlotBusy, nil
 	}
 	begun, standing, err := d.Ledger.BeginSlot(ctx, slot.Feed, slot.At, d.Lease)
 	if err != nil || standing != ledger.SlotBegun {
 		return nil, standing, err
 	}
-	g := &going{done: make(chan struct{})}
+	if g := d.set(f, slot, begun); g != nil {
+		return g, standing, nil
+	}
+	d.leave(slot, begun)
+	return nil, ledger.SlotBusy, nil
+}
+
+// stopping tells whether the daemon was told to stop.
+func (d *Daemon) stopping() bool { return d.runs.Err() != nil }
+
+// set sets a run going, unless the daemon was told to stop: nobody waits for it then.
+func (d *Daemon) set(f Feed, slot SlotArgs, begun importer.Begun) *going {
 	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopping() {
+		return nil
+	}
+	g := &going{done: make(chan struct{})}
 	d.going[slot] = g
-	d.mu.Unlock()
 	d.all.Go(func() {
 		defer func() { <-d.room }()
 		g.over = d.run(f, slot, begun)
@@ -134,7 +144,20 @@ func (d *Daemon) begin(ctx context.Context, slot SlotArgs) (*going, ledger.SlotS
 		d.mu.Unlock()
 		close(g.done)
 	})
-	return g, standing, nil
+	return g
+}
+
+// leave leaves a run to others. A job of its own wakes them, who would look at who
+// lives only later.
+func (d *Daemon) leave(slot SlotArgs, begun importer.Begun) {
+	ctx, end := context.WithTimeout(context.WithoutCancel(d.runs), 30*time.Second)
+	defer end()
+	err := d.Ledger.LeaveRun(ctx, begun, func(ctx context.Context, tx pgx.Tx) error {
+		return insert(ctx, d.client, tx, slot.Feed, slot.At)
+	})
+	if err != nil {
+		d.Log.Warn("a run could not be left to others at once", "feed", slot.Feed, "run", begun.Run, "err", err)
+	}
 }
 
 // run carries a run and tells whether it has ended. One that was stopped has not.
@@ -153,13 +176,7 @@ func (d *Daemon) run(f Feed, slot SlotArgs, begun importer.Begun) (over bool) {
 		d.Log.Warn("another replica has taken over a run", "feed", f.Name, "run", begun.Run)
 		return false
 	case why != nil && !errors.Is(why, importer.ErrCancelled):
-		// A job of its own wakes the others, who would look at who lives only later.
-		err := d.Ledger.LeaveRun(outliving, begun, func(ctx context.Context, tx pgx.Tx) error {
-			return insert(ctx, d.client, tx, slot.Feed, slot.At)
-		})
-		if err != nil {
-			d.Log.Warn("a run could not be left to others at once", "feed", f.Name, "run", begun.Run, "err", err)
-		}
+		d.leave(slot, begun)
 		return false
 	}
 	passes := err != nil && why == nil && f.Passes(err)

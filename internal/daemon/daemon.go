@@ -70,7 +70,9 @@ const (
 	attends = 20 * time.Second
 	looks   = 15 * time.Second
 	queue   = "runs"
-	forever = 1 << 14 // attempts: a run is given up by the ledger's word alone
+	// engineStops is how long the job engine may go on after the last run.
+	engineStops = 5 * time.Second
+	forever     = 1 << 14 // attempts: a run is given up by the ledger's word alone
 )
 
 // errStopping is why the runs of a daemon end that is told to stop.
@@ -190,24 +192,32 @@ func (d *Daemon) Serve(ctx context.Context, started func()) error {
 	started()
 	d.plan(ctx)
 	defer d.gone(ctx)
+	d.mu.Lock() // what begins runs does so before, or not at all
 	stop(errStopping)
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.StopTimeout)
-	defer cancel()
-	if err := d.client.StopAndCancel(ending); err != nil {
-		d.Log.Warn("the job engine could not be stopped in order: in a minute others take over its jobs", "err", err)
-	}
-	left := make(chan struct{})
+	d.mu.Unlock()
+	return d.end(context.WithoutCancel(ctx))
+}
+
+// end ends the job engine, and waits for the runs that were told to stop.
+func (d *Daemon) end(ctx context.Context) error {
+	stopping, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	engine, left := make(chan error, 1), make(chan struct{})
+	go func() { engine <- d.client.StopAndCancel(stopping) }()
 	go func() { d.all.Wait(); close(left) }()
+	var err error
 	select {
 	case <-left:
-	case <-ending.Done():
+	case <-time.After(d.StopTimeout):
+		err = fmt.Errorf("runs were still going after serve.stop_timeout (%s): the next start asks the dialer what became of their calls and goes on", d.StopTimeout)
 	}
-	select {
-	case <-left: // the job engine may have taken all of the time, with PostgreSQL away
-		return nil
-	default:
-		return fmt.Errorf("runs were still going after serve.stop_timeout (%s): the next start asks the dialer what became of their calls and goes on", d.StopTimeout)
+	// What it has still to note is looked up by others anyway, so that a ledger
+	// that is away is not waited for.
+	defer time.AfterFunc(engineStops, giveUp).Stop()
+	if err := <-engine; err != nil {
+		d.Log.Warn("the job engine could not be stopped in order: in a minute others take over its jobs", "err", err)
 	}
+	return err
 }
 
 // start starts the job engine.

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"importer/internal/source/sourcetest"
+)
+
+// away is how long what a daemon needs is away.
+const away = 5 * time.Second
+
+// everySecond is the schedule of the feeds here.
+const everySecond = "    schedule: \"@every 1s\"\n"
+
+// worksSince waits until a slot that came after a moment has run, and the job engine
+// has worked its job: where PostgreSQL does not notify it, it asks now and then.
+func (s *site) worksSince(t *testing.T, moment string) {
+	t.Helper()
+	s.eventually(t, `SELECT count(*) > 0 FROM schedule_slots WHERE ended IS NOT NULL AND slot > '`+moment+`'`)
+	s.eventually(t, `SELECT count(*) > 0 FROM river_job WHERE kind = 'slot' AND state = 'completed' AND created_at > '`+moment+`'`)
+}
+
+// isThere tells whether the ledger answers.
+func (s *site) isThere(t *testing.T) bool {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.ledger)
+	if err == nil {
+		err = conn.Close(t.Context())
+	}
+	return err == nil
+}
+
+// requireEverySlot requires a feed's slots to have been judged without a gap.
+func (s *site) requireEverySlot(t *testing.T, every time.Duration) {
+	t.Helper()
+	require.Empty(t, s.ask(t, fmt.Sprintf(`SELECT feed || ' ' || slot || ' ' || step FROM (
+		SELECT feed, slot, slot - lag(coalesce(until, slot)) OVER (PARTITION BY feed ORDER BY slot) AS step FROM schedule_slots WHERE verdict <> 'asked') s
+		WHERE step <> interval '%d seconds'`, int(every.Seconds()))))
+}
+
+// requireCalm requires a daemon that has ended to have said little while something
+// was away, and to have computed little.
+func (p *process) requireCalm(t *testing.T, lines int, most time.Duration) {
+	t.Helper()
+	require.LessOrEqual(t, lines, 10, &p.err)
+	require.Less(t, p.ProcessState.UserTime()+p.ProcessState.SystemTime(), most)
+}
+
+func (p *process) lines() int { return p.said("\n") }
+
+// Issue 5, proof 4.
+func TestADaemonOutlivesPostgreSQL(t *testing.T) {
+	t.Parallel()
+	const rows, nth = 40, 12
+	v := newServed(t, everySecond)
+	c := v.newCluster(t)
+	reached, release := v.at(t, nth)
+	v.leaves(t, "acme", rows)
+	p := v.serves(t)
+	<-reached
+
+	before := p.lines()
+	c.stop(t)
+	release()
+	time.Sleep(away)
+	inRun := p.lines() - before
+	c.start(t)
+	v.loaded(t, rows)
+
+	v.exec(t, `UPDATE schedules SET paused = true`)
+	v.eventually(t, `SELECT count(*) = 0 FROM schedule_slots WHERE verdict = 'run' AND ended IS NULL`)
+	before = p.lines()
+	c.stop(t)
+	time.Sleep(away)
+	idle := p.lines() - before
+	c.start(t)
+	v.exec(t, `UPDATE schedules SET paused = false`)
+	v.leaves(t, "acme", rows+10)
+	v.loaded(t, rows+10)
+	v.worksSince(t, v.now(t))
+
+	p.terminate(t)
+	p.requireCalm(t, inRun+idle, away)
+	v.requireEachLeadOnce(t, rows+10)
+	v.requireEverySlot(t, time.Second)
+	require.Equal(t, []string{""}, v.ask(t, `SELECT DISTINCT error FROM runs`))
+}
+
+func TestADaemonOutlivesACrashOfPostgreSQL(t *testing.T) {
+	t.Parallel()
+	const rows, nth = 40, 12
+	v := newServed(t, everySecond)
+	c := v.newCluster(t)
+	reached, release := v.at(t, nth)
+	v.leaves(t, "acme", rows)
+	p := v.serves(t)
+	<-reached
+	c.crash(t)
+	release()
+	waitFor(t, func() bool { return v.dialer.Len() == rows && v.isThere(t) })
+	v.loaded(t, rows)
+	c.crash(t)
+	waitFor(t, func() bool { return v.isThere(t) })
+	v.worksSince(t, v.now(t))
+	p.terminate(t)
+	v.requireEachLeadOnce(t, rows)
+	v.requireEverySlot(t, time.Second)
+}
+
+func TestADaemonWaitsForPostgreSQL(t *testing.T) {
+	t.Parallel()
+	v := newServed(t, everySecond)
+	c := v.newCluster(t)
+	c.stop(t)
+	p := v.start(t, "serve")
+	p.says(t, "the ledger is not there, waiting for it")
+	p.terminate(t)
+
+	p = v.start(t, "serve")
+	p.says(t, "the ledger is not there, waiting for it")
+	require.NoError(t, p.Process.Signal(sighup))
+	p.says(t, "waits for the ledger")
+	time.Sleep(away)
+	require.Equal(t, 1, p.said("the ledger is not there"), &p.err)
+	c.start(t)
+	p.says(t, "importer serve has started")
+	v.leaves(t, "acme", 20)
+	v.loaded(t, 20)
+	p.terminate(t)
+	p.requireCalm(t, 0, away)
+}
+
+// It cannot tell the ledger that it leaves its run, and waits for it no longer than
+// it may.
+func TestADaemonEndsWhilePostgreSQLIsAway(t *testing.T) {
+	t.Parallel()
+	const rows, nth = 40, 12
+	v := newServed(t, everySecond)
+	v.write(t, "importer.yaml", with(v.config(t), "stop_timeout: 2s", "    timeout: 1s"))
+	c := v.newCluster(t)
+	reached, release := v.at(t, nth)
+	p := v.serves(t)
+	c.stop(t)
+	p.terminate(t)
+
+	c.start(t)
+	v.leaves(t, "acme", rows)
+	p = v.serves(t)
+	<-reached
+	c.stop(t)
+	require.NoError(t, p.Process.Signal(sigterm))
+	release()
+	require.Equal(t, exitFailed, p.ends(t), &p.err)
+	require.Contains(t, p.err.String(), "runs were still going after serve.stop_timeout (2s)")
+
+	c.start(t)
+	p = v.serves(t)
+	v.loaded(t, rows)
+	p.terminate(t)
+	v.requireEachLeadOnce(t, rows)
+}
+
+// Calls under way are asked about when the dialer is there again. The runs that find
+// nobody there say so, and a later slot's brings the rows in.
+func TestADaemonOutlivesADialerThatIsAway(t *testing.T) {
+	t.Parallel()
+	const rows, nth = 40, 12
+	v := newServed(t, everySecond)
+	v.write(t, "importer.yaml", with(v.config(t), "    timeout: 1s"))
+	proxy := v.poisoned(t)
+	reached, release := v.at(t, nth)
+	v.leaves(t, "acme", rows)
+	p := v.serves(t)
+	<-reached
+	proxy.Stop()
+	release()
+	v.eventually(t, `SELECT count(*) > 0 FROM rows WHERE lost > 0`)
+	require.NoError(t, proxy.Start())
+	v.loaded(t, rows)
+	v.eventually(t, `SELECT count(*) = 1 FROM files WHERE ended IS NOT NULL`)
+
+	proxy.Stop()
+	v.leaves(t, "acme", rows+20)
+	v.eventually(t, `SELECT count(*) > 1 FROM runs WHERE finished IS NOT NULL AND error LIKE '%the connection was refused%'`)
+	require.Equal(t, rows, v.dialer.Len())
+	require.NoError(t, proxy.Start())
+	v.loaded(t, rows+20)
+	v.eventually(t, `SELECT count(*) = 2 FROM files WHERE ended IS NOT NULL`)
+	p.terminate(t)
+	failed := v.ask(t, `SELECT id::text FROM runs WHERE error <> ''`)
+	require.Contains(t, v.does(t, "show", failed[0]).out.String(), "the connection was refused")
+	v.requireEachLeadOnce(t, rows+20)
+	v.requireEverySlot(t, time.Second)
+}
+
+func TestADaemonOutlivesAnSFTPServerThatIsAway(t *testing.T) {
+	t.Parallel()
+	login := sourcetest.SSHD(t)
+	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), t.Name(), "127.0.0.1:0", net.JoinHostPort(login.Host, strconv.Itoa(login.Port)))
+	require.NoError(t, proxy.Start())
+	t.Cleanup(proxy.Stop)
+	_, port, err := net.SplitHostPort(proxy.Listen)
+	require.NoError(t, err)
+	login.Host = "127.0.0.1"
+	login.Port, err = strconv.Atoi(port)
+	require.NoError(t, err)
+	v := newServed(t, "")
+	before, _, _ := strings.Cut(v.config(t), "      directory:")
+	v.write(t, "importer.yaml", strings.Replace(before, "    source:", everySecond+"    source:", 1)+v.sftp(t, login))
+
+	v.leaves(t, "acme", 10)
+	p := v.serves(t)
+	v.loaded(t, 10)
+	proxy.Stop()
+	v.leaves(t, "acme", 20)
+	v.eventually(t, `SELECT count(*) > 1 FROM runs WHERE finished IS NOT NULL AND error <> ''`)
+	require.NoError(t, proxy.Start())
+	v.loaded(t, 20)
+	v.eventually(t, `SELECT count(*) = 2 AND bool_and(ended IS NOT NULL) FROM files`)
+	p.terminate(t)
+	for _, why := range v.ask(t, `SELECT DISTINCT error FROM runs WHERE error <> ''`) {
+		require.Contains(t, why, "127.0.0.1")
+	}
+	v.requireEachLeadOnce(t, 20)
+	v.requireEverySlot(t, time.Second)
+}
