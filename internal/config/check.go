@@ -2,11 +2,13 @@ package config
 
 import (
 	"crypto/x509"
+	"io/fs"
 	"maps"
 	"math"
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -162,7 +164,7 @@ func (c *checker) privateFile(path, file, secret string) (text []byte, ok bool) 
 		c.bad(path, "%s %s is no regular file: name the file that holds the %s", path, file, secret)
 		return nil, false
 	}
-	if info.Mode()&othersMayRead != 0 {
+	if info.Mode()&othersMayRead != 0 && !isCredential(file, info.Mode()) {
 		c.bad(path, "%s %s may be read by others (mode %04o): run chmod 600 %s", path, file, info.Mode().Perm(), file)
 		return nil, false
 	}
@@ -172,6 +174,14 @@ func (c *checker) privateFile(path, file, secret string) (text []byte, ok bool) 
 		return nil, false
 	}
 	return text, true
+}
+
+// isCredential tells a file that systemd hands to the service (LoadCredential=).
+// Whom it lets read it stands in an access list, of which the mode shows the
+// group's bits.
+func isCredential(file string, mode fs.FileMode) bool {
+	folder := os.Getenv("CREDENTIALS_DIRECTORY")
+	return folder != "" && filepath.Dir(file) == filepath.Clean(folder) && mode.Perm() == 0o440
 }
 
 func (c *checker) caFile(path string, file *string) {

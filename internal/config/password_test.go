@@ -45,6 +45,27 @@ func TestAPasswordFileThatCannotBeTrustedIsRefused(t *testing.T) {
 	}
 }
 
+func TestACredentialOfTheServiceManagerMayHaveAnAccessList(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "dialer")
+	require.NoError(t, os.WriteFile(file, []byte("secret-1"), 0o440))
+	text := edit(t, "password: secret-1", "password_file: ${CREDENTIALS_DIRECTORY}/dialer")
+
+	t.Setenv("CREDENTIALS_DIRECTORY", dir)
+	cfg, err := load(t, text)
+	require.NoError(t, err)
+	require.Equal(t, "secret-1", cfg.Dialers["main"].Password.Reveal())
+
+	require.NoError(t, os.Chmod(file, 0o444))
+	_, err = load(t, text)
+	require.ErrorContains(t, err, "may be read by others (mode 0444)")
+
+	require.NoError(t, os.Chmod(file, 0o440))
+	t.Setenv("CREDENTIALS_DIRECTORY", t.TempDir())
+	_, err = load(t, edit(t, "password: secret-1", "password_file: "+file))
+	require.ErrorContains(t, err, "may be read by others (mode 0440)")
+}
+
 func TestAFolderIsNoPasswordFile(t *testing.T) {
 	t.Parallel()
 	_, err := load(t, edit(t, "password: secret-1", "password_file: "+t.TempDir()))
