@@ -63,7 +63,11 @@ UPDATE drops SET review = r.rows FROM (SELECT drop_id, count(*) AS rows FROM row
 CREATE INDEX drops_review ON drops (id) WHERE review > 0;
 CREATE INDEX drops_held ON drops (id) WHERE state = 'held';
 
+-- Those who make way for others.
+ALTER TABLE slots ADD COLUMN yields boolean NOT NULL DEFAULT false;
+
 -- +goose Down
+ALTER TABLE slots DROP COLUMN yields;
 DROP INDEX drops_held;
 ALTER TABLE drops DROP COLUMN review;
 DROP INDEX runs_open, runs_feed;

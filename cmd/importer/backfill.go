@@ -42,8 +42,9 @@ retry --since is for. A file that was held or could not be read is looked at
 anew. A file at the source that is still being written is left to importer run.
 
 It leaves the dialer to others: no more than a quarter of its calls in flight are
-asked for (two, where that is less), or --concurrency of them. at_most does not
-count here.
+asked for (two, where that is less), or --concurrency of them; and as long as
+something else has leads for the same dialer, whichever feed's, one call at most.
+at_most does not count here.
 
 Interrupted or killed, the same command goes on where it was. As importer run, it
 first brings in what earlier runs of the feed left unfinished in the spool.`,
@@ -88,7 +89,7 @@ func (a *app) backfill(ctx context.Context, name string, b backfilling) error {
 			return a.rehearse(ctx, name, feed, older)
 		}
 		return a.carry(name, feed, b.noWait, func(im *importer.Importer, f importer.Feed) (importer.Summary, error) {
-			im.Limits.Share = share
+			im.Limits.Share, im.Limits.Yields = share, true
 			s, err := im.Backfill(ctx, f, older)
 			s.Known = older.Imported
 			a.sayBackfilled(s, older, err)

@@ -5,12 +5,15 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"importer/internal/config"
+	"importer/internal/nonagent/dialersim"
 	"importer/internal/source/sourcetest"
 )
 
@@ -98,6 +101,105 @@ func TestABackfillAsksForAQuarterOfTheCallsAndForTwoAtLeast(t *testing.T) {
 	got, err := backfilling{calls: 8}.share(8)
 	require.NoError(t, err)
 	require.Equal(t, 8, got)
+}
+
+// lane is one list's way through a dialer that holds calls back.
+type lane struct {
+	mu           sync.Mutex
+	gate         chan struct{} // not nil: calls wait until it is closed
+	flying, made int
+}
+
+func (l *lane) pass() {
+	l.mu.Lock()
+	l.flying++
+	l.made++
+	gate := l.gate
+	l.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+}
+
+func (l *lane) left() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.flying--
+}
+
+// now is how many calls are in flight, and how many there have been.
+func (l *lane) now() (flying, made int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.flying, l.made
+}
+
+// hold keeps the lane's calls until the returned function is called.
+func (l *lane) hold(t *testing.T) (release func()) {
+	t.Helper()
+	gate := make(chan struct{})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gate = gate
+	release = sync.OnceFunc(func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.gate = nil
+		close(gate)
+	})
+	t.Cleanup(release)
+	return release
+}
+
+func (l *lane) await(t *testing.T, is func(flying, made int) bool) {
+	t.Helper()
+	require.Eventually(t, func() bool { return is(l.now()) }, time.Minute, 5*time.Millisecond)
+}
+
+func TestABackfillMakesWayForAMorningAndGoesOn(t *testing.T) {
+	t.Parallel()
+	const limit = 6
+	v := &vendor{site: newSite(t, ""), place: sourcetest.Dir(t), ends: map[string]string{}}
+	v.limit = limit
+	config := strings.NewReplacer("concurrency: 4", fmt.Sprint("concurrency: ", limit), "timeout: 500ms", "timeout: 30s").Replace(hasty)
+	v.write(t, "importer.yaml", config+"    source:"+eager+fmt.Sprintf("      directory: {path: %q, pattern: 'leads-{{.Date \"20060102\"}}.csv'}\n", v.place)+
+		"  morning: {dialer: main, list_id: 102}\n")
+	people := manyContacts(1200)
+	v.lay(t, "leads-20260901.csv", v.people("leads-20260901.csv", people[:1001]))
+	v.write(t, "morning.csv", string(v.people("morning.csv", slices.Concat(people[:1], people[1001:]))))
+
+	lanes := map[string]*lane{"101": {}, "102": {}}
+	v.dialer.SetFault(func(r *dialersim.Request) dialersim.Fault {
+		l := lanes[r.Get("list_id")]
+		if r.Function != "add_lead" || l == nil {
+			return dialersim.Fault{}
+		}
+		l.pass()
+		return dialersim.Fault{Delay: 50 * time.Millisecond, Answer: func(*dialersim.Response) { l.left() }}
+	})
+	older, fresh := lanes["101"], lanes["102"]
+	some := func(_, made int) bool { return made > 20 }
+	all := func(flying, _ int) bool { return flying == limit }
+
+	backfill := v.start(t, "backfill", "acme", "--since", "2026-09-01", "--until", "2026-09-01", "--concurrency", fmt.Sprint(limit))
+	older.await(t, some)
+	release := older.hold(t)
+	older.await(t, all)
+	morning := v.start(t, "import", "morning.csv", "--feed", "morning")
+	release()
+	fresh.await(t, some)
+	release = fresh.hold(t)
+	fresh.await(t, func(flying, _ int) bool { return flying == limit-1 })
+	_, before := older.now()
+	older.await(t, func(_, made int) bool { return made > before+5 })
+	release()
+	require.Zero(t, morning.ends(t), &morning.err)
+	release = older.hold(t)
+	older.await(t, all)
+	release()
+	backfill.kill()
+	backfill.ends(t)
+	require.LessOrEqual(t, v.dialer.MaxInFlight(""), limit)
 }
 
 func TestTheDaysOfABackfillAreThoseOfTheFeed(t *testing.T) {

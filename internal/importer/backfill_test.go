@@ -12,16 +12,18 @@ import (
 	"importer/internal/ledger/ledgertest"
 )
 
-// asking notes how many calls in flight are asked for, and of how many.
+// asking notes what is asked for of the calls in flight.
 type asking struct {
 	*ledgertest.Fake
 
-	want, limit map[int]bool
+	wants map[importer.SlotWant]bool
 }
 
-func (a asking) LeaseSlots(ctx context.Context, dialer string, holder int64, want, inUse, limit int, ttl time.Duration) (importer.SlotGrant, error) {
-	a.want[want], a.limit[limit] = true, true
-	return a.Fake.LeaseSlots(ctx, dialer, holder, want, inUse, limit, ttl)
+func (a asking) LeaseSlots(ctx context.Context, dialer string, holder int64, want importer.SlotWant, ttl time.Duration) (importer.SlotGrant, error) {
+	g, err := a.Fake.LeaseSlots(ctx, dialer, holder, want, ttl)
+	want.InUse = 0
+	a.wants[want] = true
+	return g, err
 }
 
 func TestABackfillFetchesWhatIsNotImportedAndNoMore(t *testing.T) {
@@ -49,20 +51,20 @@ func TestABackfillFetchesWhatIsNotImportedAndNoMore(t *testing.T) {
 	})
 }
 
-func TestAnImporterMayAskForAShareOfTheCalls(t *testing.T) {
+func TestAnImporterMayAskForAShareOfTheCallsAndYield(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, always(answers))
-		a := asking{b.ledger, map[int]bool{}, map[int]bool{}}
-		b.importer.Ledger, b.importer.Limits.Share = a, 3
+		a := asking{b.ledger, map[importer.SlotWant]bool{}}
+		limit := b.importer.Limits.Concurrency
+		b.importer.Ledger, b.importer.Limits.Share, b.importer.Limits.Yields = a, 3, true
 		_, err := b.importer.Backfill(t.Context(), b.feed, newFolder("a.csv"))
 		require.NoError(t, err)
-		require.Equal(t, map[int]bool{3: true, 0: true}, a.want, "and gives them back")
-		require.Equal(t, map[int]bool{b.importer.Limits.Concurrency: true}, a.limit)
-		runs := len(a.want)
-		b.importer.Limits.Share = 0
+		back := importer.SlotWant{Limit: limit, Yields: true}
+		require.Equal(t, map[importer.SlotWant]bool{{Calls: 3, Limit: limit, Yields: true}: true, back: true}, a.wants)
+		clear(a.wants)
+		b.importer.Limits.Share, b.importer.Limits.Yields = 0, false
 		_, err = b.pull(t, newFolder("b.csv"))
 		require.NoError(t, err)
-		require.Greater(t, len(a.want), runs)
-		require.True(t, a.want[b.importer.Limits.Concurrency])
+		require.Equal(t, map[importer.SlotWant]bool{{Calls: limit, Limit: limit}: true, back: true}, a.wants)
 	})
 }

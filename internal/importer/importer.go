@@ -46,6 +46,7 @@ type Feed struct {
 type Limits struct {
 	Concurrency int           // calls in flight, across everything that shares the dialer
 	Share       int           // of these, the most that this importer asks for; 0: all
+	Yields      bool          // it makes way for importers that do not, see SlotWant
 	Rate        float64       // calls per second, 0: no limit
 	Timeout     time.Duration // of a whole call
 	SendWithin  time.Duration // how long an armed row may wait for its call to begin

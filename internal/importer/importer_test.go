@@ -992,11 +992,11 @@ type mean struct {
 	since time.Time
 }
 
-func (m mean) LeaseSlots(ctx context.Context, dialer string, holder int64, want, inUse, limit int, ttl time.Duration) (importer.SlotGrant, error) {
+func (m mean) LeaseSlots(ctx context.Context, dialer string, holder int64, want importer.SlotWant, ttl time.Duration) (importer.SlotGrant, error) {
 	if !time.Now().Before(m.since) {
 		return importer.SlotGrant{}, importer.ErrUnavailable
 	}
-	return m.Fake.LeaseSlots(ctx, dialer, holder, want, inUse, limit, ttl)
+	return m.Fake.LeaseSlots(ctx, dialer, holder, want, ttl)
 }
 
 func TestNoCallBeginsWhenTheLeaseOfSlotsHasEnded(t *testing.T) {

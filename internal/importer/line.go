@@ -99,13 +99,13 @@ func (l *line) keepSlots(ctx context.Context) {
 	ttl := l.im.Limits.SendWithin + l.im.Limits.Timeout
 	every := min(ttl/5, time.Second)
 	limit := l.im.Limits.Concurrency
-	want := min(limit, cmp.Or(l.im.Limits.Share, limit))
+	want := SlotWant{Calls: min(limit, cmp.Or(l.im.Limits.Share, limit)), Limit: limit, Yields: l.im.Limits.Yields}
 	for {
 		// What may be in use until the answer is here, not what is in use now:
 		// a smaller grant is told to others only when it has taken effect.
-		_, inUse, _, _ := l.slots.state()
+		_, want.InUse, _, _ = l.slots.state()
 		asked := l.im.Clock()
-		g, err := l.im.Ledger.LeaseSlots(ctx, l.im.DialerKey, l.holder, want, inUse, limit, ttl)
+		g, err := l.im.Ledger.LeaseSlots(ctx, l.im.DialerKey, l.holder, want, ttl)
 		if err == nil {
 			l.slots.grant(g.Count, asked+ttl)
 			if g.Count == 0 {
@@ -126,7 +126,8 @@ func (l *line) close() {
 	ttl := l.im.Limits.Timeout + l.im.Limits.Quiescence
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_, err := l.im.Ledger.LeaseSlots(ctx, l.im.DialerKey, l.holder, lost, lost, l.im.Limits.Concurrency, ttl)
+	want := SlotWant{Calls: lost, InUse: lost, Limit: l.im.Limits.Concurrency, Yields: true} // nothing is sent any more
+	_, err := l.im.Ledger.LeaseSlots(ctx, l.im.DialerKey, l.holder, want, ttl)
 	if err != nil {
 		l.im.Log.Warn("could not give back the leased calls in flight, they stay leased for a while", "for", ttl, "err", err)
 	}

@@ -156,10 +156,10 @@ type Audits interface {
 
 // Slots shares a dialer's calls in flight among processes.
 type Slots interface {
-	// LeaseSlots takes, renews or changes holder's block. want 0 gives it up;
-	// inUse is what the holder cannot give back now. The lowest limit of all
-	// holders counts. The block is free for others ttl after the last renewal.
-	LeaseSlots(ctx context.Context, dialer string, holder int64, want, inUse, limit int, ttl time.Duration) (SlotGrant, error)
+	// LeaseSlots takes, renews or changes holder's block, or gives it up when
+	// nothing is wanted. The lowest limit of all holders counts. The block is free
+	// for others ttl after the last renewal.
+	LeaseSlots(ctx context.Context, dialer string, holder int64, want SlotWant, ttl time.Duration) (SlotGrant, error)
 }
 
 // OwnLead is a lead that we added.

@@ -210,6 +210,16 @@ type Retried struct {
 	Reason Reason  // empty: whichever they ended with
 }
 
+// SlotWant is what a process asks for of a dialer's calls in flight.
+type SlotWant struct {
+	Calls int // it would have in flight
+	InUse int // it cannot give back now
+	Limit int // as it is configured for the dialer
+	// Yields says that it does with one call while somebody asks for calls who does
+	// not yield, and with none where there are not enough.
+	Yields bool
+}
+
 // SlotGrant is what a process may have of a dialer's calls in flight.
 type SlotGrant struct {
 	Count int // calls this process may have in flight until the lease ends

@@ -103,7 +103,7 @@ func TestARunGoesForAsLongAsItsCarrierLives(t *testing.T) {
 	// A command's run has calls in flight leased from its beginning.
 	w := begin(t, l, "acme")
 	require.Empty(t, going())
-	_, err := l.LeaseSlots(t.Context(), "dialer", w.holder, 4, 0, 8, time.Hour)
+	_, err := l.LeaseSlots(t.Context(), "dialer", w.holder, importer.SlotWant{Calls: 4, Limit: 8}, time.Hour)
 	require.NoError(t, err)
 	require.Equal(t, []int64{w.run}, going())
 	require.NoError(t, l.JoinDrop(t.Context(), w.run, w.d, false))
@@ -115,7 +115,7 @@ func TestARunGoesForAsLongAsItsCarrierLives(t *testing.T) {
 	require.Equal(t, []ledger.Going{{Run: w.run, Feed: "acme", Kind: "import", Rows: 4, Settled: 2, Calls: 1}}, s.Going, "one was a duplicate")
 	require.Equal(t, w.run, s.Feeds["acme"].LastRun.Run)
 	require.True(t, s.Feeds["acme"].LastRun.Finished.IsZero())
-	_, err = l.LeaseSlots(t.Context(), "dialer", w.holder, 0, 0, 8, time.Hour)
+	_, err = l.LeaseSlots(t.Context(), "dialer", w.holder, importer.SlotWant{}, time.Hour)
 	require.NoError(t, err)
 	require.Empty(t, going(), "it was killed")
 
@@ -131,7 +131,7 @@ func TestARunGoesForAsLongAsItsCarrierLives(t *testing.T) {
 	require.Equal(t, begun.Run, status(t, l).Open[0].Run)
 	require.NoError(t, l.CancelRun(t.Context(), begun.Run))
 	require.True(t, status(t, l).Going[0].Cancelled)
-	_, err = l.LeaseSlots(t.Context(), "dialer", begun.Holder, 4, 0, 8, time.Hour)
+	_, err = l.LeaseSlots(t.Context(), "dialer", begun.Holder, importer.SlotWant{Calls: 4, Limit: 8}, time.Hour)
 	require.NoError(t, err)
 	require.ErrorIs(t, l.RenewRun(t.Context(), begun, 0), importer.ErrCancelled)
 	require.Empty(t, going())

@@ -239,7 +239,7 @@ func (f *Fake) Unfinished(_ context.Context, feed string) (out []importer.Drop, 
 }
 
 // LeaseSlots implements importer.Slots.
-func (f *Fake) LeaseSlots(_ context.Context, dialer string, holder int64, want, inUse, limit int, ttl time.Duration) (importer.SlotGrant, error) {
+func (f *Fake) LeaseSlots(_ context.Context, dialer string, holder int64, want importer.SlotWant, ttl time.Duration) (importer.SlotGrant, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	blocks := f.slots[dialer]
@@ -257,12 +257,12 @@ func (f *Fake) LeaseSlots(_ context.Context, dialer string, holder int64, want, 
 			others = append(others, b)
 		}
 	}
-	if want == 0 {
+	if want.Calls == 0 {
 		return importer.SlotGrant{}, nil
 	}
-	mine := ledger.Block{Holder: holder, Want: want, Most: limit, Until: now.Add(ttl)}
+	mine := ledger.Block{Holder: holder, Want: want.Calls, Most: want.Limit, Yields: want.Yields, Until: now.Add(ttl)}
 	g := ledger.Share(mine, others)
-	mine.Count = max(g.Count, inUse)
+	mine.Count = max(g.Count, want.InUse)
 	blocks[holder] = mine
 	return g, nil
 }

@@ -16,6 +16,7 @@ type user struct {
 	l      importer.Ledger
 	holder int64
 	limit  int
+	yields bool
 	may    int // its calls in flight, by its last grant
 	busy   int
 }
@@ -29,7 +30,7 @@ func newUser(t *testing.T, l importer.Ledger, limit int) *user {
 
 func (u *user) lease(want int, ttl time.Duration) importer.SlotGrant {
 	u.t.Helper()
-	g, err := u.l.LeaseSlots(u.t.Context(), "dialer", u.holder, want, u.busy, u.limit, ttl)
+	g, err := u.l.LeaseSlots(u.t.Context(), "dialer", u.holder, importer.SlotWant{Calls: want, InUse: u.busy, Limit: u.limit, Yields: u.yields}, ttl)
 	require.NoError(u.t, err)
 	u.may = g.Count
 	return g
@@ -87,7 +88,7 @@ var slotPromises = []promise{
 	{"dialers do not share", func(t *testing.T, l importer.Ledger) {
 		a, b := newUser(t, l, 8), newUser(t, l, 8)
 		a.lease(8, hour)
-		g, err := l.LeaseSlots(t.Context(), "another", b.holder, 8, 0, 8, hour)
+		g, err := l.LeaseSlots(t.Context(), "another", b.holder, importer.SlotWant{Calls: 8, Limit: 8}, hour)
 		require.NoError(t, err)
 		require.Equal(t, 8, g.Count)
 	}},
@@ -111,6 +112,48 @@ var slotPromises = []promise{
 		a.lease(0, hour)
 		require.Equal(t, 1, c.lease(2, hour).Count)
 	}},
+	{"who yields has one call while another asks, and its share when it does no more", func(t *testing.T, l importer.Ledger) {
+		late, first := newUser(t, l, 8), newUser(t, l, 8)
+		late.yields = true
+		require.Equal(t, 6, late.lease(6, hour).Count)
+		require.Equal(t, 2, first.lease(8, hour).Count)
+		late.busy = 6
+		require.Equal(t, 1, late.lease(6, hour).Count, "it may begin no more")
+		require.Equal(t, 2, first.lease(8, hour).Count)
+		late.busy = 1
+		late.lease(6, hour)
+		require.Equal(t, 7, first.lease(8, hour).Count)
+		require.Equal(t, 1, late.lease(6, hour).Count)
+		second := newUser(t, l, 8)
+		for range 3 {
+			late.lease(6, hour)
+			first.lease(8, hour)
+			second.lease(8, hour)
+		}
+		require.Equal(t, []int{1, 4, 3}, []int{late.may, first.may, second.may})
+		second.lease(0, hour)
+		first.lease(0, hour)
+		require.Equal(t, 6, late.lease(6, hour).Count)
+	}},
+	{"of too few calls who yields has none", func(t *testing.T, l importer.Ledger) {
+		late, first := newUser(t, l, 1), newUser(t, l, 1)
+		late.yields = true
+		require.Equal(t, 1, late.lease(1, hour).Count)
+		require.Zero(t, first.lease(1, hour).Count)
+		require.Zero(t, late.lease(1, hour).Count)
+		require.Equal(t, 1, first.lease(1, hour).Count)
+		first.lease(0, hour)
+		require.Equal(t, 1, late.lease(1, hour).Count)
+	}},
+	{"those who yield share as others do", func(t *testing.T, l importer.Ledger) {
+		a, b := newUser(t, l, 8), newUser(t, l, 8)
+		a.yields, b.yields = true, true
+		for range 2 {
+			a.lease(8, hour)
+			b.lease(8, hour)
+		}
+		require.Equal(t, []int{4, 4}, []int{a.may, b.may})
+	}},
 	{"whatever happens, the calls never exceed the limit and the shares become fair", func(t *testing.T, l importer.Ledger) {
 		const limit = 11
 		r := rand.New(rand.NewPCG(1, 2))
@@ -127,6 +170,7 @@ var slotPromises = []promise{
 		}
 		for range 200 {
 			u := users[r.IntN(len(users))]
+			u.yields = r.IntN(2) == 0
 			u.busy = min(u.busy, r.IntN(limit+1)) // some calls end
 			want := r.IntN(limit + 1)
 			if u.busy > 0 { // nobody gives up a block that is in use
@@ -139,7 +183,8 @@ var slotPromises = []promise{
 			within()
 		}
 		for range 3 {
-			for _, u := range users {
+			for i, u := range users {
+				u.yields = i == 0
 				u.busy = min(u.busy, u.may) // what is above the grant runs out
 				u.lease(limit, hour)
 				u.busy = max(u.busy, u.may) // and everything granted is used
@@ -150,6 +195,6 @@ var slotPromises = []promise{
 		for _, u := range users {
 			shares = append(shares, u.may)
 		}
-		require.Equal(t, []int{3, 3, 3, 2}, shares)
+		require.Equal(t, []int{1, 4, 3, 3}, shares)
 	}},
 }

@@ -139,8 +139,8 @@ func (p *process) Tally(ctx context.Context, d importer.Drop) (importer.Counts, 
 	return book(p, "tally", func() (importer.Counts, error) { return p.ledger.Tally(ctx, d) })
 }
 
-func (p *process) LeaseSlots(ctx context.Context, dialer string, holder int64, want, inUse, limit int, ttl time.Duration) (importer.SlotGrant, error) {
+func (p *process) LeaseSlots(ctx context.Context, dialer string, holder int64, want importer.SlotWant, ttl time.Duration) (importer.SlotGrant, error) {
 	return book(p, "lease slots", func() (importer.SlotGrant, error) {
-		return p.ledger.LeaseSlots(ctx, dialer, holder, want, inUse, limit, ttl)
+		return p.ledger.LeaseSlots(ctx, dialer, holder, want, ttl)
 	})
 }
