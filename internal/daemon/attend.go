@@ -162,6 +162,9 @@ func (d *Daemon) run(f Feed, slot SlotArgs, begun importer.Begun) (over bool) {
 			d.Log.Warn("a run could not be left to others at once", "feed", f.Name, "run", begun.Run, "err", err)
 		}
 		return false
+	case why == nil && errors.Is(err, importer.ErrUnavailable): // it goes on when its lease is over and the ledger there
+		d.Log.Warn("a run stopped since the ledger was away, and goes on when that is there", "feed", f.Name, "run", begun.Run, "err", err)
+		return false
 	}
 	if s.Run == 0 { // it could not even be begun
 		err = d.Ledger.FinishRun(outliving, begun.Run, begun.Holder, importer.Summary{Run: begun.Run, Feed: f.Name}, err)
