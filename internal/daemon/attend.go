@@ -28,6 +28,7 @@ const aside = 5 * time.Second
 // Work implements river.Worker.
 func (a *attendant) Work(ctx context.Context, job *river.Job[SlotArgs]) error {
 	d := a.daemon
+	job.Args.At = job.Args.At.UTC() // as the key of what is going
 	attending, end := context.WithTimeout(ctx, attends)
 	defer end()
 	g, standing, err := d.carry(attending, job.Args)
@@ -92,7 +93,7 @@ func (d *Daemon) adopt(ctx context.Context, feeds []string) error {
 		default:
 			return nil
 		}
-		g, _, err := d.begin(ctx, SlotArgs(slot))
+		g, _, err := d.begin(ctx, SlotArgs{Feed: slot.Feed, At: slot.At.UTC()})
 		if g == nil {
 			<-d.room
 		}
@@ -177,6 +178,9 @@ func (d *Daemon) run(f Feed, slot SlotArgs, begun importer.Begun) (over bool) {
 		return false
 	case why != nil && !errors.Is(why, importer.ErrCancelled):
 		d.leave(slot, begun)
+		return false
+	case why == nil && errors.Is(err, importer.ErrUnavailable): // it goes on when its lease is over and the ledger there
+		d.Log.Warn("a run stopped since the ledger was away, and goes on when that is there", "feed", f.Name, "run", begun.Run, "err", err)
 		return false
 	}
 	passes := err != nil && why == nil && f.Passes(err)

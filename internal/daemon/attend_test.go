@@ -3,9 +3,13 @@ package daemon_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
 	"importer/internal/daemon"
@@ -98,6 +102,26 @@ func TestARunWhoseEndWasNotRecordedGoesOn(t *testing.T) {
 	begun := r.runs()
 	require.Len(t, begun, 2)
 	require.Equal(t, begun[0].Run, begun[1].Run)
+}
+
+// A ledger that is away for a moment costs no morning, neither when the run begins
+// nor when it has waited for it in vain.
+func TestARunThatTheLedgerStoppedGoesOn(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noon)
+	h := newHeld(t, b, "acme")
+	r := b.serve(t, usual, h.feed)
+	l := b.asksFor(t, "acme")
+	away := fmt.Errorf("%w: no connection", importer.ErrUnavailable)
+	h.ends <- func(context.Context, importer.Begun) (importer.Summary, error) { return importer.Summary{}, away }
+	h.ends <- func(ctx context.Context, begun importer.Begun) (importer.Summary, error) {
+		s := importer.Summary{Run: begun.Run, Why: away.Error()}
+		return s, errors.Join(away, l.FinishRun(ctx, begun.Run, begun.Holder, s, away))
+	}
+	h.well(l)
+	b.until(t, `SELECT count(*) = 1 FROM schedule_slots JOIN runs ON id = run_id WHERE ended IS NOT NULL AND error = '' AND carriers = 3`)
+	waitFor(t, func() bool { return len(r.heard(daemon.EventRun)) == 1 })
+	require.Equal(t, 2, r.said("a run stopped since the ledger was away, and goes on when that is there"))
 }
 
 // What cannot even begin has failed, which the ledger and people are told.
@@ -210,4 +234,24 @@ func TestFeedsThatAreTakenOutWait(t *testing.T) {
 	b.at(t, noon, r)
 	h.well(l)
 	b.until(t, `SELECT count(*) = 3 FROM schedule_slots WHERE ended IS NOT NULL`)
+}
+
+// Whoever took a run up without its job is found by the job that comes.
+func TestAJobFindsTheRunThatGoesOnHere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noon)
+	h := newHeld(t, b, "acme")
+	b.serve(t, usual, h.feed)
+	l := ledgertest.OpenAt(t, b.dsn)
+	at, _, err := l.AskRun(t.Context(), "acme", func(context.Context, pgx.Tx, time.Time) error { return nil })
+	require.NoError(t, err)
+	b.until(t, going, 1)
+	client, err := river.NewClient(riverpgxv5.New(l.River()), &river.Config{})
+	require.NoError(t, err)
+	_, err = client.Insert(t.Context(), daemon.SlotArgs{Feed: "acme", At: at.UTC()}, &river.InsertOpts{Queue: "runs"})
+	require.NoError(t, err)
+	b.until(t, `SELECT state = 'running' OR metadata ? 'snoozes' FROM river_job WHERE kind = 'slot'`)
+	h.well(l)
+	b.until(t, `SELECT state = 'completed' FROM river_job WHERE kind = 'slot'`)
+	require.False(t, ask[bool](t, b, `SELECT metadata ? 'snoozes' FROM river_job WHERE kind = 'slot'`), "it was taken for another's")
 }
