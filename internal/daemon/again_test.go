@@ -12,7 +12,9 @@ import (
 )
 
 // away ends a run as one that may go through another time.
-func away(context.Context, importer.Begun) (importer.Summary, error) { return importer.Summary{}, errAway }
+func away(context.Context, importer.Begun) (importer.Summary, error) {
+	return importer.Summary{}, errAway
+}
 
 func soonAgain(o *daemon.Options) { o.RetryAfter = time.Millisecond }
 
