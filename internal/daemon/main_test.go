@@ -100,7 +100,7 @@ func (b *bench) serve(t *testing.T, with func(*daemon.Options), feeds ...daemon.
 	l, err := ledger.Open(t.Context(), b.dsn)
 	require.NoError(t, err)
 	o := daemon.Options{
-		Ledger: l, AtOnce: 4, Lease: 300 * time.Millisecond, StopTimeout: 30 * time.Second, Log: slog.New(r),
+		Ledger: l, AtOnce: 4, Lease: 300 * time.Millisecond, RetryAfter: time.Minute, StopTimeout: 30 * time.Second, Log: slog.New(r),
 		Now:    func() time.Time { return b.asked(r) },
 		Looked: func() {},
 		Ended:  func(_ string, run int64) { r.note(func() { r.over = append(r.over, run) }) },
@@ -135,6 +135,9 @@ func (r *replica) wired(l *ledger.Ledger, f daemon.Feed) daemon.Feed {
 	f.Run = func(ctx context.Context, begun importer.Begun) (importer.Summary, error) {
 		r.note(func() { r.begun = append(r.begun, begun) })
 		return carry(ctx, begun)
+	}
+	if f.Passes == nil {
+		f.Passes = func(error) bool { return false }
 	}
 	f.Notify = map[string]string{"monitor": daemon.TellAlways}
 	f.Tell = func(_ context.Context, _, _, _ string, e daemon.Event) (bool, error) {

@@ -246,7 +246,7 @@ func TestOpenSlotsAreTold(t *testing.T) {
 	require.Equal(t, begun.Run, line.Run)
 	require.Equal(t, "open", line.LastRun.State)
 	require.Equal(t, begun.Run, w.status(f).Going[0].Run)
-	require.NoError(t, w.LeaveRun(t.Context(), begun))
+	require.NoError(t, w.LeaveRun(t.Context(), begun, func(context.Context, pgx.Tx) error { return nil }))
 	line, _ = w.one(f)
 	require.Equal(t, report.Waiting, line.State)
 	require.Equal(t, begun.Run, line.Run)

@@ -137,7 +137,7 @@ func TestARunGoesForAsLongAsItsCarrierLives(t *testing.T) {
 	require.Empty(t, going())
 	require.Contains(t, status(t, l).Feeds, "bravo", "it has an open slot")
 	require.NoError(t, l.FinishRun(t.Context(), begun.Run, begun.Holder, importer.Summary{}, nil))
-	require.NoError(t, l.EndSlot(t.Context(), "bravo", at, begun, nothing))
+	require.NoError(t, l.EndSlot(t.Context(), "bravo", at, begun, func(context.Context, pgx.Tx, ledger.Tried) error { return nil }))
 	require.Empty(t, status(t, l).Feeds)
 }
 
