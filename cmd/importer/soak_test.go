@@ -71,7 +71,7 @@ func TestReplicasKilledAtRandomMoments(t *testing.T) {
 	s.heal(t)
 	s.within(t, recovers, `SELECT count(*) FILTER (WHERE ended IS NULL) = 0 AND count(*) = `+strconv.Itoa(s.feeds*s.filesEach)+` FROM files`)
 	s.within(t, recovers-time.Since(began), `SELECT count(*) = 0 FROM schedule_slots
-		WHERE verdict IN ('run', 'queue') AND ended IS NULL AND judged < '`+lastKill+`'`)
+		WHERE verdict IN ('run', 'queue', 'again') AND ended IS NULL AND judged < '`+lastKill+`'`)
 	recovered := time.Since(began)
 	s.end(t)
 	s.requireSlots(t)
@@ -329,7 +329,7 @@ func (p *process) terminate(t *testing.T) {
 func (s *soak) end(t *testing.T) {
 	t.Helper()
 	s.exec(t, `UPDATE schedules SET paused = true`)
-	s.within(t, time.Minute, `SELECT count(*) = 0 FROM schedule_slots WHERE verdict IN ('run', 'queue') AND ended IS NULL`)
+	s.within(t, time.Minute, `SELECT count(*) = 0 FROM schedule_slots WHERE verdict IN ('run', 'queue', 'again') AND ended IS NULL`)
 	var all sync.WaitGroup
 	for _, p := range s.hosts {
 		all.Go(func() { p.terminate(t) })
@@ -353,8 +353,8 @@ func (s *soak) end(t *testing.T) {
 // between the first and the last, and each that runs to have had one run.
 func (s *soak) requireSlots(t *testing.T) {
 	t.Helper()
-	require.Empty(t, s.ask(t, `SELECT feed || ' ' || slot FROM schedule_slots WHERE verdict IN ('run', 'queue') AND (run_id IS NULL OR ended IS NULL)`))
-	require.Empty(t, s.ask(t, `SELECT feed || ' ' || slot FROM schedule_slots WHERE verdict NOT IN ('run', 'queue') AND run_id IS NOT NULL`))
+	require.Empty(t, s.ask(t, `SELECT feed || ' ' || slot FROM schedule_slots WHERE ended IS NULL AND verdict IN ('run', 'queue', 'again') OR run_id IS NULL AND verdict IN ('run', 'queue')`))
+	require.Empty(t, s.ask(t, `SELECT feed || ' ' || slot FROM schedule_slots WHERE verdict IN ('missed', 'overlap', 'paused') AND run_id IS NOT NULL`))
 	require.Empty(t, s.ask(t, `SELECT run_id::text FROM schedule_slots WHERE run_id IS NOT NULL GROUP BY run_id HAVING count(*) > 1`))
 	require.Empty(t, s.ask(t, `SELECT id::text FROM runs WHERE finished IS NULL`))
 	s.requireEverySlot(t, s.every)
