@@ -28,6 +28,7 @@ const aside = 5 * time.Second
 // Work implements river.Worker.
 func (a *attendant) Work(ctx context.Context, job *river.Job[SlotArgs]) error {
 	d := a.daemon
+	job.Args.At = job.Args.At.UTC() // as the key of what is going
 	attending, end := context.WithTimeout(ctx, attends)
 	defer end()
 	g, standing, err := d.carry(attending, job.Args)
@@ -92,7 +93,7 @@ func (d *Daemon) adopt(ctx context.Context, feeds []string) error {
 		default:
 			return nil
 		}
-		g, _, err := d.begin(ctx, SlotArgs(slot))
+		g, _, err := d.begin(ctx, SlotArgs{Feed: slot.Feed, At: slot.At.UTC()})
 		if g == nil {
 			<-d.room
 		}

@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
 	"importer/internal/daemon"
@@ -210,4 +213,24 @@ func TestFeedsThatAreTakenOutWait(t *testing.T) {
 	b.at(t, noon, r)
 	h.well(l)
 	b.until(t, `SELECT count(*) = 3 FROM schedule_slots WHERE ended IS NOT NULL`)
+}
+
+// Whoever took a run up without its job is found by the job that comes.
+func TestAJobFindsTheRunThatGoesOnHere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noon)
+	h := newHeld(t, b, "acme")
+	b.serve(t, usual, h.feed)
+	l := ledgertest.OpenAt(t, b.dsn)
+	at, _, err := l.AskRun(t.Context(), "acme", func(context.Context, pgx.Tx, time.Time) error { return nil })
+	require.NoError(t, err)
+	b.until(t, going, 1)
+	client, err := river.NewClient(riverpgxv5.New(l.River()), &river.Config{})
+	require.NoError(t, err)
+	_, err = client.Insert(t.Context(), daemon.SlotArgs{Feed: "acme", At: at.UTC()}, &river.InsertOpts{Queue: "runs"})
+	require.NoError(t, err)
+	b.until(t, `SELECT state = 'running' OR metadata ? 'snoozes' FROM river_job WHERE kind = 'slot'`)
+	h.well(l)
+	b.until(t, `SELECT state = 'completed' FROM river_job WHERE kind = 'slot'`)
+	require.False(t, ask[bool](t, b, `SELECT metadata ? 'snoozes' FROM river_job WHERE kind = 'slot'`), "it was taken for another's")
 }
