@@ -57,11 +57,11 @@ func (sh *shell) serve(ctx context.Context) error {
 		return err
 	}
 	defer hide()
-	watching, stop := context.WithCancel(ctx)
+	until, stop := context.WithCancel(context.WithoutCancel(ctx)) // to the end: unheard, the signal would end the process while it drains
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer stop()
-	all.Go(func() { s.awaitHangups(watching) })
+	all.Go(func() { s.awaitHangups(until) })
 	if err := a.awaitLedger(ctx); err != nil {
 		if ctx.Err() != nil { // stopped before it was there
 			return nil

@@ -78,3 +78,24 @@ func TestADaemonShowsWhatItDoes(t *testing.T) {
 	hears("STOPPING=1")
 	require.Zero(t, p.ends(t), &p.err)
 }
+
+// A signal to read the configuration again does not end a daemon at once that has
+// been told to stop, and waits for its calls.
+func TestADaemonThatDrainsOutlivesAHangup(t *testing.T) {
+	t.Parallel()
+	address := free(t)
+	s := newSite(t, strings.Replace(often, `listen: ""`, "listen: "+address, 1))
+	require.NoError(t, os.Mkdir(filepath.Join(s.dir, "drops"), 0o700))
+	reached, release := s.at(t, 10)
+	s.contacts(t, "drops/contacts.csv", contacts())
+	p := s.start(t, "serve")
+	<-reached
+	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+	require.Eventually(t, func() bool {
+		_, body := answers(t, "http://"+address+"/readyz")
+		return strings.Contains(body, "stopping")
+	}, time.Minute, 5*time.Millisecond)
+	require.NoError(t, p.Process.Signal(syscall.SIGHUP))
+	release()
+	require.Zero(t, p.ends(t), &p.err)
+}
