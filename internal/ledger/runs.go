@@ -54,11 +54,12 @@ func (c counts) load() importer.Counts {
 
 // FinishRun implements importer.Runs. Its commit is durable, and with it all
 // commits before. The calls of those who carried the run before are known from
-// what they settled, and what they left uncounted is counted now.
+// what they settled, and what they left uncounted is counted now; their alarms stay.
 func (l *Ledger) FinishRun(ctx context.Context, run, holder int64, s importer.Summary, cause error) error {
 	const (
 		finish = `
-			UPDATE runs SET finished = now(), calls = greatest(calls, $3), error = $5, alarms = $6,
+			UPDATE runs SET finished = now(), calls = greatest(calls, $3), error = $5,
+				alarms = CASE WHEN carriers > 1 THEN alarms || ARRAY(SELECT a FROM unnest($6::text[]) a WHERE a <> ALL (alarms)) ELSE $6 END,
 				seconds = CASE WHEN carriers > 1 THEN extract(epoch FROM clock_timestamp() - started) ELSE $4 END
 			WHERE id = $1 AND (holder IS NULL OR holder = $2) RETURNING carriers > 1`
 		count = `UPDATE run_drops SET counts = $3 WHERE run_id = $1 AND drop_id = $2`

@@ -650,3 +650,19 @@ func TestWhatIsToBeTriedAgainIsOvertaken(t *testing.T) {
 		})
 	}
 }
+
+// An alarm is told when the run has ended, also of those who left it to others.
+func TestTheAlarmsOfAllWhoCarriedARunStay(t *testing.T) {
+	t.Parallel()
+	p := newPlanned(t)
+	p.due(t, six, "run")
+	for i, alarms := range [][]string{{"a double"}, {"a double", "another"}, nil} {
+		b := p.begun(t, six, over)
+		for range 2 { // the answer to the first one was lost
+			require.NoError(t, p.FinishRun(t.Context(), b.Run, b.Holder, importer.Summary{Run: b.Run, Alarms: alarms}, nil))
+		}
+		runs, err := p.ListRuns(t.Context(), ledger.RunFilter{ID: b.Run})
+		require.NoError(t, err)
+		require.Equal(t, [][]string{{"a double"}, {"a double", "another"}, {"a double", "another"}}[i], runs[0].Alarms)
+	}
+}
