@@ -51,7 +51,9 @@ func (a *auditor) Work(ctx context.Context, job *river.Job[AuditArgs]) error {
 		return river.JobSnooze(auditWithin)
 	}
 	s, err := f.Audit(ctx, job.Args.Run)
-	if len(s.Alarms) > 0 {
+	// An audit that is tried again finds its alarms again.
+	last := err == nil || job.Attempt >= job.MaxAttempts
+	if len(s.Alarms) > 0 && (last || job.Attempt == 1) {
 		told := d.Ledger.Within(ctx, func(ctx context.Context, tx pgx.Tx) error {
 			return d.tell(ctx, tx, f, Event{What: EventRun, Run: s.Run})
 		})

@@ -54,10 +54,11 @@ const (
 	tellWithin  = time.Minute
 	tellTries   = 20
 	tellLongest = time.Hour
+	tellUnknown = 6 // tries, over ten minutes: another replica may have read a newer configuration
 )
 
-// errUntold ends the telling of what cannot be told.
-var errUntold = errors.New("the message is given up")
+// errUntold is why River does not take a message for told.
+var errUntold = errors.New("the message was not told")
 
 // teller works messages.
 type teller struct {
@@ -79,7 +80,11 @@ func (t *teller) Work(ctx context.Context, job *river.Job[TellArgs]) error {
 	d, e := t.daemon, job.Args
 	f, ok := d.feed(e.Feed)
 	when := f.Notify[e.Target]
-	if !ok || when == "" { // it was taken out of the configuration
+	switch {
+	case (!ok || when == "") && job.Attempt <= tellUnknown:
+		return errUntold
+	case !ok || when == "":
+		d.Log.Info("a message is given up: its feed or its target is not in the configuration any more", "feed", e.Feed, "target", e.Target, "about", e.What)
 		return nil
 	}
 	again, err := f.Tell(ctx, strconv.FormatInt(job.ID, 10), e.Target, when, e.Event)
