@@ -161,7 +161,7 @@ func TestAStoppedReplicasRunGoesOnAtOnce(t *testing.T) {
 	patient := func(o *daemon.Options) { o.Lease = time.Hour }
 	one := b.serve(t, patient, h.feed)
 	l := b.asksFor(t, "acme")
-	b.until(t, going, 1)
+	waitFor(t, func() bool { return len(one.runs()) == 1 }) // it was not stopped in between
 	require.NoError(t, one.ends())
 	require.ErrorContains(t, <-h.cause, "importer serve was stopped")
 	two := b.serve(t, patient, h.feed)
@@ -182,7 +182,7 @@ func TestARunThatDoesNotEndIsNotWaitedForBeyondStopTimeout(t *testing.T) {
 	}
 	r := b.serve(t, func(o *daemon.Options) { o.StopTimeout = 100 * time.Millisecond }, feed)
 	b.asksFor(t, "acme")
-	b.until(t, going, 1)
+	waitFor(t, func() bool { return len(r.runs()) == 1 })
 	require.ErrorContains(t, r.ends(), "serve.stop_timeout (100ms)")
 	close(release)
 	b.until(t, `SELECT leased_until IS NULL FROM runs`)
