@@ -62,6 +62,11 @@ func (p *process) said(text string) int { return strings.Count(p.err.String(), t
 func (s *site) serves(t *testing.T) *process {
 	t.Helper()
 	p := s.start(t, "serve")
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("importer serve: %s", &p.err)
+		}
+	})
 	p.says(t, "importer serve has started")
 	return p
 }
