@@ -25,7 +25,7 @@ func (d *Daemon) follow(ctx context.Context, tx pgx.Tx, f Feed, run int64, t led
 	at := d.Now().Add(d.RetryAfter * time.Duration(min(1<<min(t.Times, 10), longest))).Truncate(time.Microsecond)
 	_, forbidden := f.Schedule.Forbids(f.Rules, at)
 	if passes && !forbidden && !at.After(t.Since.Add(f.Rules.CatchUp)) {
-		d.Log.Warn("a run has failed and is tried again", "feed", f.Name, "run", run, "at", at)
+		d.Log.Warn("what a run could not do is tried again", "feed", f.Name, "run", run, "at", at)
 		if err := ledger.TryAgain(ctx, tx, f.Name, at, ledger.Tried{Since: t.Since, Times: t.Times + 1}); err != nil {
 			return err
 		}

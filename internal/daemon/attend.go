@@ -183,7 +183,8 @@ func (d *Daemon) run(f Feed, slot SlotArgs, begun importer.Begun) (over bool) {
 		d.Log.Warn("a run stopped since the ledger was away, and goes on when that is there", "feed", f.Name, "run", begun.Run, "err", err)
 		return false
 	}
-	passes := err != nil && why == nil && f.Passes(err)
+	// Rows that are left without an error were settled in vain: PostgreSQL has crashed.
+	passes := why == nil && (err == nil && s.Pending() > 0 || err != nil && f.Passes(err))
 	if s.Run == 0 { // it could not even be begun
 		err = d.Ledger.FinishRun(outliving, begun.Run, begun.Holder, importer.Summary{Run: begun.Run, Feed: f.Name}, err)
 	} else {

@@ -124,6 +124,23 @@ func TestARunThatTheLedgerStoppedGoesOn(t *testing.T) {
 	require.Equal(t, 2, r.said("a run stopped since the ledger was away, and goes on when that is there"))
 }
 
+// PostgreSQL has crashed and with it the last of what was settled: the rows are
+// brought to their end before the schedule's next run.
+func TestARunThatLeavesRowsIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noon)
+	h := newHeld(t, b, "acme")
+	b.serve(t, func(o *daemon.Options) { o.RetryAfter = 0 }, h.feed)
+	l := b.asksFor(t, "acme")
+	h.ends <- func(ctx context.Context, begun importer.Begun) (importer.Summary, error) {
+		s, err := finish(ctx, l, begun)
+		s.Drops = []importer.DropSummary{{Counts: importer.Counts{{State: importer.Armed}: 3}}}
+		return s, err
+	}
+	h.well(l)
+	b.until(t, `SELECT count(*) = 2 AND count(*) FILTER (WHERE verdict = 'again') = 1 FROM schedule_slots WHERE ended IS NOT NULL`)
+}
+
 // What cannot even begin has failed, which the ledger and people are told.
 func TestARunThatCannotBeginHasFailed(t *testing.T) {
 	t.Parallel()
