@@ -10,7 +10,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 PACKAGES := ./...
 # The others start no goroutines and share nothing; those of cmd/importer run
 # whole imports, and so all of them.
-RACING := ./cmd/... ./internal/importer ./internal/ledger/... ./internal/localpg ./internal/nonagent/... ./internal/report ./internal/source
+RACING := ./cmd/... ./internal/daemon/... ./internal/importer ./internal/ledger/... ./internal/localpg ./internal/nonagent/... ./internal/report ./internal/source
 # These scripts read one file after the other, and do nothing at once.
 READING := ^TestScripts$$/^(containers|inspect|mapping|outside)$$
 
