@@ -55,6 +55,9 @@ ALTER TABLE runs
     ADD COLUMN cancelled timestamptz;
 CREATE INDEX runs_feed ON runs (feed, started);
 CREATE INDEX runs_open ON runs (id) WHERE finished IS NULL;
+-- What tells when a feed was last pulled or imported without a failure. The daemon
+-- asks for it every few seconds, of every feed.
+CREATE INDEX runs_succeeded ON runs (feed, finished) WHERE error = '' AND kind IN ('run', 'import');
 
 -- What waits for a person: drops that are held, and rows in review, as whoever
 -- worked on their drop last has left them. No index may be of the rows' state.
@@ -70,7 +73,7 @@ ALTER TABLE slots ADD COLUMN yields boolean NOT NULL DEFAULT false;
 ALTER TABLE slots DROP COLUMN yields;
 DROP INDEX drops_held;
 ALTER TABLE drops DROP COLUMN review;
-DROP INDEX runs_open, runs_feed;
+DROP INDEX runs_succeeded, runs_open, runs_feed;
 ALTER TABLE runs DROP COLUMN holder, DROP COLUMN leased_until, DROP COLUMN carriers, DROP COLUMN cancelled;
 DROP INDEX files_taken, drops_first_seen;
 DROP TABLE replicas, expected_drops, schedule_slots, schedules;
