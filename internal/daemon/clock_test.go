@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"importer/internal/daemon"
+	"importer/internal/ledger/ledgertest"
 	"importer/internal/schedule"
 )
 
@@ -242,4 +243,30 @@ func TestClocksOfReplicasMayDiffer(t *testing.T) {
 	b.until(t, `SELECT count(*) = 1 FROM schedule_slots WHERE ended IS NOT NULL`)
 	require.Equal(t, 1, len(one.runs())+len(slow.runs()))
 	require.Zero(t, one.said(wrong)+slow.said(wrong))
+}
+
+// A long run keeps many slots of a schedule of minutes from running, and people are
+// told once of them.
+func TestSlotsThatARunKeepsFromRunningAreToldOnce(t *testing.T) {
+	t.Parallel()
+	six := time.Date(2026, time.March, 2, 6, 0, 0, 0, newYork(t))
+	b := newBench(t, six)
+	h := newHeld(t, b, "acme")
+	h.feed.Schedule = scheduled(t, "* * * * *").Schedule
+	r := b.serve(t, usual, h.feed)
+	l := ledgertest.OpenAt(t, b.dsn)
+	told := func(jobs int) {
+		b.until(t, `SELECT count(*) = $1 FROM river_job WHERE kind = 'tell' AND args ->> 'what' = 'overlap' AND state = 'completed'`, jobs)
+		require.Len(t, r.heard(daemon.EventOverlap), jobs)
+	}
+	b.at(t, six, r)
+	for run := range 2 {
+		for minute := range 4 { // the first one begins it
+			b.at(t, six.Add(time.Duration(run*4+minute+1)*time.Minute), r)
+		}
+		told(run + 1)
+		h.well(l)
+		b.until(t, `SELECT count(*) = $1 FROM schedule_slots WHERE ended IS NOT NULL`, run+1)
+	}
+	require.Equal(t, 6, ask[int](t, b, `SELECT count(*) FROM schedule_slots WHERE verdict = 'overlap'`))
 }

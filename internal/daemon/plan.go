@@ -98,7 +98,9 @@ func earlier(a, b time.Time) time.Time {
 
 func (d *Daemon) judgeSlots(ctx context.Context, f Feed, now time.Time) error {
 	var decision schedule.Decision
+	var overlap bool
 	err := d.Ledger.JudgeSlots(ctx, f.Name, func(s ledger.SlotState) ([]ledger.JudgedSlot, time.Time) {
+		overlap = s.Overlap
 		rules := f.Rules
 		rules.Paused = rules.Paused || s.Paused
 		decision = f.Schedule.Plan(schedule.State{Last: s.Last, Running: s.Running, Queued: s.Queued}, now, rules)
@@ -111,7 +113,7 @@ func (d *Daemon) judgeSlots(ctx context.Context, f Feed, now time.Time) error {
 				}
 			}
 		}
-		return d.tellOf(ctx, tx, f, fresh)
+		return d.tellOf(ctx, tx, f, fresh, overlap)
 	})
 	if err != nil {
 		return err
@@ -130,8 +132,9 @@ func (d *Daemon) judgeSlots(ctx context.Context, f Feed, now time.Time) error {
 }
 
 // tellOf has people told of slots that came to nothing: of those that were missed
-// once, however many there are.
-func (d *Daemon) tellOf(ctx context.Context, tx pgx.Tx, f Feed, slots []ledger.JudgedSlot) error {
+// once, however many there are, and of those that a run kept from running once too:
+// overlap says that people know.
+func (d *Daemon) tellOf(ctx context.Context, tx pgx.Tx, f Feed, slots []ledger.JudgedSlot, overlap bool) error {
 	var missed Event
 	for _, s := range slots {
 		switch s.Verdict {
@@ -142,6 +145,9 @@ func (d *Daemon) tellOf(ctx context.Context, tx pgx.Tx, f Feed, slots []ledger.J
 				missed.Until = s.At
 			}
 		case string(schedule.Overlap):
+			if overlap {
+				continue
+			}
 			if err := d.tell(ctx, tx, f, Event{What: EventOverlap, At: s.At}); err != nil {
 				return err
 			}

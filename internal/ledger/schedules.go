@@ -25,6 +25,7 @@ type SlotState struct {
 	Paused  bool
 	Running bool // the run of a slot is going
 	Queued  bool // a slot waits for it
+	Overlap bool // the last slot was left out for it, or for the one before
 }
 
 // JudgedSlot is a slot of a schedule, or a stretch of them, and what becomes of it.
@@ -89,6 +90,9 @@ func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotSta
 		open = `
 			SELECT count(*) FILTER (WHERE verdict IN ('run', 'asked') OR run_id IS NOT NULL) > 0, count(*) FILTER (WHERE verdict = 'queue' AND run_id IS NULL) > 0
 			FROM schedule_slots WHERE feed = $1 AND ` + openSlots
+		before = `
+			SELECT coalesce((SELECT verdict = 'overlap' FROM schedule_slots
+				WHERE feed = $1 AND slot <= $2 AND verdict NOT IN ('asked', 'again') ORDER BY slot DESC LIMIT 1), false)`
 		// What a wrong clock passed over is judged again when it comes, see Rewind.
 		record = `
 			INSERT INTO schedule_slots (feed, slot, until, verdict) VALUES ($1, $2, $3, $4)
@@ -103,6 +107,9 @@ func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotSta
 			return err
 		}
 		if err := tx.QueryRow(ctx, open, feed).Scan(&s.Running, &s.Queued); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, before, feed, s.Last).Scan(&s.Overlap); err != nil {
 			return err
 		}
 		slots, last := judge(s)

@@ -304,7 +304,7 @@ func MissedNotice(feed string, slot, until time.Time) Notice {
 func OverlapNotice(feed string, slot time.Time) Notice {
 	n := Notice{
 		Subject: feed + ": a slot was skipped, the run before it was still going",
-		Text:    fmt.Sprintf("The slot of %s did not run: the run before it was still going. What has come meanwhile is taken by the next.\n\nWhich run that is: importer runs --feed %s\n", moment(slot), feed),
+		Text:    fmt.Sprintf("The slot of %s did not run: the run before it was still going. What has come meanwhile is taken by the next. More slots that are skipped until then are not told of.\n\nWhich run that is: importer runs --feed %s\n", moment(slot), feed),
 		Trouble: true,
 	}
 	n.Data = slotData{notice: notice{eventOverlap, n.Subject, n.Trouble}, Feed: feed, Slot: slot}

@@ -266,7 +266,7 @@ Run the feed now: importer run acme
 {"event":"slot_missed","subject":"acme: slots were missed","trouble":true,"feed":"acme","slot":"2026-11-24T07:30:00-05:00","until":"2026-11-27T07:30:00-05:00"}`},
 		{report.OverlapNotice("acme", at), false, `
 acme: a slot was skipped, the run before it was still going
-The slot of 2026-11-24 07:30 EST did not run: the run before it was still going. What has come meanwhile is taken by the next.
+The slot of 2026-11-24 07:30 EST did not run: the run before it was still going. What has come meanwhile is taken by the next. More slots that are skipped until then are not told of.
 
 Which run that is: importer runs --feed acme
 {"event":"slot_overlap","subject":"acme: a slot was skipped, the run before it was still going","trouble":true,"feed":"acme","slot":"2026-11-24T07:30:00-05:00"}`},
