@@ -342,6 +342,16 @@ func TestASlotWaitsForTheRunThatIsGoing(t *testing.T) {
 	}
 }
 
+func TestOfTwoSlotsThatHaveComeTheEarlierOneBegins(t *testing.T) {
+	t.Parallel()
+	p := newPlanned(t)
+	p.due(t, six, "run")
+	p.due(t, six.Add(time.Hour), "queue")
+	_, standing := p.begin(t, six.Add(time.Hour), time.Hour)
+	require.Equal(t, ledger.SlotBusy, standing)
+	p.begun(t, six, time.Hour)
+}
+
 func TestARunIsCancelledByWhoeverCarriesIt(t *testing.T) {
 	t.Parallel()
 	p := newPlanned(t)
