@@ -5,6 +5,7 @@ CREATE TABLE schedules (
     feed   text PRIMARY KEY,
     since  timestamptz NOT NULL, -- when the feed was known first
     last   timestamptz NOT NULL, -- the last slot that was judged; at first, since
+    says   text, -- the schedule by which it was judged last
     paused boolean NOT NULL DEFAULT false
 );
 

@@ -224,6 +224,32 @@ func TestAScheduleBeginsWhenItIsKnown(t *testing.T) {
 	require.Equal(t, []string{"2026-03-13 06:00 run"}, b.verdicts(t, noon.AddDate(-1, 0, 0)))
 }
 
+// Another schedule has missed nothing before it was there, and replicas that have not
+// heard of it yet take no slot from it, nor it from them.
+func TestAScheduleThatHasChangedBeginsThen(t *testing.T) {
+	t.Parallel()
+	six := time.Date(2026, time.March, 2, 6, 0, 0, 0, newYork(t))
+	b := newBench(t, six.Add(-time.Hour))
+	r := b.serve(t, usual, scheduled(t, "0 6 * * *"))
+	b.at(t, six.Add(-time.Hour), r)
+	b.at(t, six, r)
+	r.feeds[0].Schedule = scheduled(t, "*/30 * * * *").Schedule
+	b.at(t, six.Add(3*time.Hour-time.Second), r)
+	want := []string{"2026-03-02 06:00 run"}
+	require.Equal(t, want, b.verdicts(t, six))
+	other := b.serve(t, usual, scheduled(t, "15 * * * *"))
+	for n, minute := range []int{0, 15, 30} {
+		now := six.Add(3*time.Hour + time.Duration(minute)*time.Minute)
+		for range 3 { // each hears of the other's
+			b.at(t, now, r)
+			b.at(t, now, other)
+		}
+		want = append(want, fmt.Sprintf("2026-03-02 09:%02d run", minute))
+		require.Equal(t, want, b.verdicts(t, six), n)
+		b.until(t, `SELECT count(*) = $1 FROM schedule_slots WHERE ended IS NOT NULL`, n+2)
+	}
+}
+
 // Replicas whose clocks differ by minutes do not take each other's for wrong.
 func TestClocksOfReplicasMayDiffer(t *testing.T) {
 	t.Parallel()

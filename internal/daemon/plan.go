@@ -14,6 +14,10 @@ import (
 // which is more than replicas' clocks differ. No slot runs twice for that.
 const wrongBefore = 30 * time.Minute
 
+// A schedule that has changed begins so long ago: while replicas with different
+// configurations change it to and fro, no slot of either is lost.
+const overlapping = time.Minute
+
 // plan judges slots when they are due, and days when a drop should have come,
 // until ctx ends.
 func (d *Daemon) plan(ctx context.Context) {
@@ -64,6 +68,11 @@ func (d *Daemon) judge(ctx context.Context) (next time.Time, err error) {
 		state, ok := states[f.Name]
 		if !ok {
 			continue
+		}
+		if says := f.Schedule.String(); state.Says != says {
+			if state.Last, err = d.Ledger.Reschedule(ctx, f.Name, says, now.Add(-overlapping)); err != nil {
+				return next, err
+			}
 		}
 		at := f.Schedule.Next(state.Last)
 		if ahead := state.Last.Sub(now); ahead > wrongBefore {

@@ -22,6 +22,7 @@ type Slot struct {
 type SlotState struct {
 	Since   time.Time // when the feed was known first
 	Last    time.Time // the last slot that was judged; for a new feed, Since
+	Says    string    // the schedule by which it was, empty for a new feed
 	Paused  bool
 	Running bool // the run of a slot is going
 	Queued  bool // a slot waits for it
@@ -43,7 +44,7 @@ type Enqueue func(ctx context.Context, tx pgx.Tx) error
 // known is known from now on.
 func (l *Ledger) Schedules(ctx context.Context, feeds []string, now time.Time) (states map[string]SlotState, err error) {
 	const (
-		look = `SELECT feed, since, last, paused FROM schedules WHERE feed = ANY ($1)`
+		look = `SELECT feed, since, last, coalesce(says, ''), paused FROM schedules WHERE feed = ANY ($1)`
 		know = `INSERT INTO schedules (feed, since, last) SELECT unnest($1::text[]), $2, $2 ON CONFLICT DO NOTHING`
 	)
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
@@ -54,7 +55,7 @@ func (l *Ledger) Schedules(ctx context.Context, feeds []string, now time.Time) (
 		}
 		var feed string
 		var s SlotState
-		_, err = pgx.ForEachRow(rows, []any{&feed, &s.Since, &s.Last, &s.Paused}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&feed, &s.Since, &s.Last, &s.Says, &s.Paused}, func() error {
 			states[feed] = s
 			return nil
 		})
@@ -144,6 +145,19 @@ func (l *Ledger) Rewind(ctx context.Context, feed string, now time.Time) error {
 		_, err := tx.Exec(ctx, `UPDATE schedules SET last = $2 WHERE feed = $1 AND last > $2`, feed, now)
 		return err
 	})
+}
+
+// Reschedule has a feed's slots judged by another schedule, which begins at a moment,
+// and returns the last slot that counts as judged. What came before by it was no
+// slot of the feed. A schedule that is the same, or the first, takes nothing away.
+func (l *Ledger) Reschedule(ctx context.Context, feed, says string, begins time.Time) (last time.Time, err error) {
+	const query = `
+		UPDATE schedules SET says = $2, last = CASE WHEN says <> $2 THEN greatest(last, $3) ELSE last END
+		WHERE feed = $1 RETURNING last`
+	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, query, feed, says, begins).Scan(&last)
+	})
+	return last, err
 }
 
 // AskRun records that a person wants a run of a feed now, as a slot of its own,

@@ -4,6 +4,7 @@ package schedule
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -23,13 +24,14 @@ import (
 type Schedule struct {
 	zone        *time.Location
 	expressions []expression
+	text        string
 }
 
 // Parse reads a feed's expressions: minute, hour, day of month, month and day of
 // week as robfig/cron reads them, @daily and its like, or @every with whole
 // seconds. The error follows the name of the configuration's key.
 func Parse(expressions []string, zone *time.Location) (Schedule, error) {
-	s := Schedule{zone: zone}
+	s := Schedule{zone: zone, text: zone.String() + ": " + strings.Join(expressions, ", ")}
 	for _, text := range expressions {
 		e, err := parse(text)
 		if err != nil {
@@ -39,6 +41,9 @@ func Parse(expressions []string, zone *time.Location) (Schedule, error) {
 	}
 	return s, nil
 }
+
+// String is what the schedule says: its zone and its expressions.
+func (s Schedule) String() string { return s.text }
 
 // Check tells what is wrong with one expression, in words that follow the name
 // of the configuration's key.
