@@ -144,6 +144,36 @@ func TestASlotIsJudgedOnceByManyAtOnce(t *testing.T) {
 	require.Equal(t, six.Add(9*time.Hour), p.state(t).Last.UTC())
 }
 
+// Whoever judges sees what those before have made of their slots.
+func TestOfManySlotsThatAreJudgedAtOnceOneRuns(t *testing.T) {
+	t.Parallel()
+	p := newPlanned(t)
+	feeds := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"} // each is a chance to see it go wrong
+	_, err := p.Schedules(t.Context(), feeds, six.Add(-time.Hour))
+	require.NoError(t, err)
+	for _, feed := range feeds {
+		errs := make([]error, 8)
+		begin := make(chan struct{})
+		var all sync.WaitGroup
+		for i := range errs {
+			at := six.Add(time.Duration(i) * time.Hour)
+			all.Go(func() {
+				<-begin
+				errs[i] = p.JudgeSlots(t.Context(), feed, func(s ledger.SlotState) ([]ledger.JudgedSlot, time.Time) {
+					if s.Running {
+						return []ledger.JudgedSlot{{At: at, Verdict: "overlap"}}, at
+					}
+					return []ledger.JudgedSlot{{At: at, Verdict: "run", Runs: true}}, at
+				}, p.enqueue)
+			})
+		}
+		close(begin)
+		all.Wait()
+		require.NoError(t, errors.Join(errs...))
+	}
+	require.Len(t, p.enqueued, len(feeds))
+}
+
 func TestASlotIsNotJudgedWithoutItsJob(t *testing.T) {
 	t.Parallel()
 	p := newPlanned(t)
