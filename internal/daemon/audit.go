@@ -47,7 +47,11 @@ func (*auditor) NextRetry(*river.Job[AuditArgs]) time.Time { return time.Now().A
 func (a *auditor) Work(ctx context.Context, job *river.Job[AuditArgs]) error {
 	d := a.daemon
 	f, ok := d.feed(job.Args.Feed)
-	if !ok {
+	switch {
+	case !ok && time.Since(job.CreatedAt) > week:
+		d.Log.Info("the rows of a run whose answers had been lost are not looked at once more: its feed is not in the configuration any more", "feed", job.Args.Feed, "run", job.Args.Run)
+		return nil
+	case !ok:
 		return river.JobSnooze(auditWithin)
 	}
 	s, err := f.Audit(ctx, job.Args.Run)

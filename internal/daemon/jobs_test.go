@@ -105,3 +105,26 @@ func TestAnAuditThatIsTriedAgainIsNotToldEachTime(t *testing.T) {
 	b.soon(t, "audit")
 	waitFor(t, func() bool { return told() == 2 })
 }
+
+// What is left of a feed that is gone for good does not go round for ever.
+func TestAnAuditOfAFeedThatIsGoneIsGivenUp(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noon)
+	feed := scheduled(t, "0 6 * * *")
+	l := ledgertest.OpenAt(t, b.dsn)
+	feed.Run = func(ctx context.Context, begun importer.Begun) (importer.Summary, error) {
+		s, err := finish(ctx, l, begun)
+		s.Doubtful = true
+		return s, err
+	}
+	r := b.serve(t, usual, feed)
+	b.asksFor(t, "acme")
+	b.until(t, `SELECT count(*) = 2 FROM river_job WHERE kind = 'audit'`)
+	r.Use(nil)
+	b.soon(t, "audit")
+	b.until(t, `SELECT count(*) = 2 FROM river_job WHERE kind = 'audit' AND state = 'scheduled' AND metadata ? 'snoozes'`)
+	_, err := b.conn.Exec(t.Context(), `UPDATE river_job SET created_at = now() - interval '8 days' WHERE kind = 'audit'`)
+	require.NoError(t, err)
+	b.soon(t, "audit")
+	b.until(t, `SELECT count(*) = 2 FROM river_job WHERE kind = 'audit' AND state = 'completed'`)
+}
