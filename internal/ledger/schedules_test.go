@@ -691,6 +691,38 @@ func TestWhatIsToBeTriedAgainIsOvertaken(t *testing.T) {
 	}
 }
 
+// What one has counted before the run went on is not its last word.
+func TestARunThatGoesOnIsCountedAnew(t *testing.T) {
+	t.Parallel()
+	p := newPlanned(t)
+	p.due(t, six, "run")
+	carry := func() *work {
+		b := p.begun(t, six, over)
+		return &work{Ledger: p.Ledger, run: b.Run, holder: b.Holder}
+	}
+	lease := func(w *work) *work {
+		var err error
+		w.d, err = w.OpenDrop(t.Context(), importer.Drop{Feed: "acme", Dialer: "main", Name: "leads.csv"})
+		require.NoError(t, err)
+		w.d, err = w.LeaseDrop(t.Context(), w.d.ID, w.holder, over)
+		require.NoError(t, err)
+		require.NoError(t, w.JoinDrop(t.Context(), w.run, w.d, false))
+		return w
+	}
+	first := lease(carry()).recorded(t, 1, 2)
+	pending := importer.Counts{{State: importer.Pending}: 2}
+	stopped := importer.Summary{Run: first.run, Drops: []importer.DropSummary{{Drop: first.d, Counts: pending}}}
+	require.NoError(t, p.FinishRun(t.Context(), first.run, first.holder, stopped, errors.New("stopped")))
+	_, err := lease(carry()).armed(t, 1, 2).settle(t.Context(), importer.Succeeded, 1, 2) // and it dies
+	require.NoError(t, err)
+	third := carry()
+	require.NoError(t, p.FinishRun(t.Context(), third.run, third.holder, importer.Summary{Run: third.run}, nil))
+	runs, err := p.ListRuns(t.Context(), ledger.RunFilter{ID: third.run})
+	require.NoError(t, err)
+	require.Equal(t, 2, runs[0].Drops[0].Counts.Outcome(importer.OutcomeSuccess))
+	require.Equal(t, 2, runs[0].Drops[0].Counts.Rows())
+}
+
 // An alarm is told when the run has ended, also of those who left it to others.
 func TestTheAlarmsOfAllWhoCarriedARunStay(t *testing.T) {
 	t.Parallel()
