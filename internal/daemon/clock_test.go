@@ -207,6 +207,23 @@ func TestALateDropIsToldOnce(t *testing.T) {
 	require.Empty(t, r.heard(daemon.EventLate))
 }
 
+// A feed that is known since noon was not to be looked for in the morning.
+func TestADropIsNotLateBeforeItsFeedWasKnown(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, time.March, 2, 12, 0, 0, 0, newYork(t))
+	b := newBench(t, noon)
+	feed := scheduled(t, "0 6 * * *")
+	by, err := schedule.ParseClock("07:30")
+	require.NoError(t, err)
+	feed.ExpectBy = &by
+	r := b.serve(t, usual, feed)
+	b.at(t, noon, r)
+	b.at(t, noon.Add(time.Hour), r)
+	require.Zero(t, ask[int](t, b, `SELECT count(*) FROM expected_drops`))
+	b.at(t, noon.Add(20*time.Hour), r)
+	b.until(t, `SELECT count(*) = 1 FROM expected_drops`)
+}
+
 // A feed that gets its schedule later begins then, and one that is known longer has
 // nothing to make up for.
 func TestAScheduleBeginsWhenItIsKnown(t *testing.T) {

@@ -128,3 +128,44 @@ func TestAnAuditOfAFeedThatIsGoneIsGivenUp(t *testing.T) {
 	b.soon(t, "audit")
 	b.until(t, `SELECT count(*) = 2 FROM river_job WHERE kind = 'audit' AND state = 'completed'`)
 }
+
+// Who went before may have lost answers that nobody has heard of since.
+func TestARunThatAnotherHasBegunIsAudited(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noon)
+	h := newHeld(t, b, "acme")
+	b.serve(t, usual, h.feed)
+	l := b.asksFor(t, "acme")
+	h.ends <- func(_ context.Context, begun importer.Begun) (importer.Summary, error) {
+		return importer.Summary{Run: begun.Run}, importer.ErrUnavailable // as if it had died
+	}
+	h.well(l)
+	b.until(t, `SELECT count(*) = 1 FROM schedule_slots WHERE ended IS NOT NULL`)
+	require.Equal(t, 2, ask[int](t, b, `SELECT count(*) FROM river_job WHERE kind = 'audit'`))
+}
+
+func TestWhoIsToldOfLateDropsHearsOfNoRun(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noon)
+	r := b.serve(t, usual, scheduled(t, "0 6 * * *"))
+	known := r.feeds[0]
+	known.Notify = map[string]string{"monitor": daemon.TellAlways, "manager": daemon.TellLate}
+	r.Use([]daemon.Feed{known})
+	b.asksFor(t, "acme")
+	b.until(t, `SELECT count(*) = 1 FROM schedule_slots WHERE ended IS NOT NULL`)
+	require.Equal(t, "monitor", ask[string](t, b, `SELECT string_agg(args ->> 'target', ' ') FROM river_job WHERE kind = 'tell'`))
+}
+
+func TestAMessageThatIsRefusedForGoodIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noon)
+	r := b.serve(t, usual, scheduled(t, "0 6 * * *"))
+	known := r.feeds[0]
+	known.Tell = func(context.Context, string, string, string, daemon.Event) (bool, error) {
+		return false, errors.New("no such address")
+	}
+	r.Use([]daemon.Feed{known})
+	b.asksFor(t, "acme")
+	b.until(t, `SELECT count(*) = 1 FROM river_job WHERE kind = 'tell' AND state = 'cancelled' AND attempt = 1`)
+	require.Equal(t, 1, r.said("a message was not taken, and is given up"))
+}
