@@ -8,6 +8,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"importer/internal/daemon"
 	"importer/internal/ledger/ledgertest"
 	"importer/internal/localpg"
 )
@@ -30,6 +31,7 @@ func (w withPostgres) Run() int {
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
+	ledgertest.Prepare("the job engine's tables", daemon.Migrate)
 	code := ledgertest.Main(w.m)
 	if err := removeCrashable(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

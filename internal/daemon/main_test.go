@@ -20,7 +20,10 @@ import (
 	"importer/internal/schedule"
 )
 
-func TestMain(m *testing.M) { os.Exit(ledgertest.Main(m)) }
+func TestMain(m *testing.M) {
+	ledgertest.Prepare("the job engine's tables", daemon.Migrate)
+	os.Exit(ledgertest.Main(m))
+}
 
 // bench is a ledger with the job engine's tables, on which daemons work, and a
 // clock that stands until it is moved.
@@ -36,7 +39,6 @@ type bench struct {
 func newBench(t *testing.T, now time.Time) *bench {
 	t.Helper()
 	b := &bench{dsn: ledgertest.Database(t), now: now, looks: map[*replica]int{}}
-	require.NoError(t, daemon.Migrate(t.Context(), ledgertest.OpenAt(t, b.dsn)))
 	conn, err := pgx.Connect(t.Context(), b.dsn)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })

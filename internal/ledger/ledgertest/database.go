@@ -49,6 +49,18 @@ func Main(m interface{ Run() int }) int {
 	return code
 }
 
+// prepared is what a package's tests need of a database beside the ledger's schema.
+var prepared struct {
+	name string
+	do   func(context.Context, *ledger.Ledger) error
+}
+
+// Prepare has whatever is named so be done to the databases of a package's tests. It
+// is called before they run, and done once: it is part of the template.
+func Prepare(name string, do func(context.Context, *ledger.Ledger) error) {
+	prepared.name, prepared.do = name, do
+}
+
 // Database makes a fresh migrated ledger database for a test of a package
 // whose TestMain calls Main, and returns its connection string. The database
 // goes with the test, unless the test fails; whoever connects to it must have
@@ -128,7 +140,7 @@ type steps struct{}
 // partitions by month.
 func (steps) Hash() (string, error) {
 	h := sha256.New()
-	fmt.Fprintln(h, time.Now().UTC().Format("2006-01"))
+	fmt.Fprintln(h, time.Now().UTC().Format("2006-01"), prepared.name)
 	err := fs.WalkDir(migrations.Files, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -150,6 +162,8 @@ func (steps) Migrate(ctx context.Context, _ *sql.DB, c pgtestdb.Config) error {
 		return err
 	}
 	defer l.Close()
-	_, err = l.Migrate(ctx)
-	return err
+	if _, err = l.Migrate(ctx); err != nil || prepared.do == nil {
+		return err
+	}
+	return prepared.do(ctx, l)
 }
