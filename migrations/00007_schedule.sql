@@ -53,6 +53,7 @@ ALTER TABLE runs
     ADD COLUMN holder bigint,
     ADD COLUMN leased_until timestamptz,
     ADD COLUMN carriers integer NOT NULL DEFAULT 1, -- how many have carried it, one after the other
+    ADD COLUMN deaths integer NOT NULL DEFAULT 0, -- how many of them have vanished without leaving it to others
     ADD COLUMN cancelled timestamptz;
 CREATE INDEX runs_feed ON runs (feed, started);
 CREATE INDEX runs_open ON runs (id) WHERE finished IS NULL;
@@ -75,6 +76,6 @@ ALTER TABLE slots DROP COLUMN yields;
 DROP INDEX drops_held;
 ALTER TABLE drops DROP COLUMN review;
 DROP INDEX runs_succeeded, runs_open, runs_feed;
-ALTER TABLE runs DROP COLUMN holder, DROP COLUMN leased_until, DROP COLUMN carriers, DROP COLUMN cancelled;
+ALTER TABLE runs DROP COLUMN holder, DROP COLUMN leased_until, DROP COLUMN carriers, DROP COLUMN deaths, DROP COLUMN cancelled;
 DROP INDEX files_taken, drops_first_seen;
 DROP TABLE replicas, expected_drops, schedule_slots, schedules;

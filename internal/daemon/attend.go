@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -166,7 +167,10 @@ func (d *Daemon) run(f Feed, slot SlotArgs, begun importer.Begun) (over bool) {
 	ctx, cancel := context.WithCancelCause(d.runs)
 	var keeping sync.WaitGroup
 	keeping.Go(func() { d.keep(ctx, begun, cancel) })
-	s, err := f.Run(ctx, begun)
+	s, err := importer.Summary{}, deadly(begun)
+	if err == nil {
+		s, err = f.Run(ctx, begun)
+	}
 	why := context.Cause(ctx)
 	cancel(nil)
 	keeping.Wait()
@@ -206,6 +210,16 @@ func (d *Daemon) run(f Feed, slot SlotArgs, begun importer.Begun) (over bool) {
 	}
 	d.Ended(slot.Feed, begun.Run)
 	return true
+}
+
+// deadly is an error for a run that seems to kill whoever carries it: the others of
+// its feed, and those of other feeds, must not suffer for it for ever.
+func deadly(begun importer.Begun) error {
+	const most = 20
+	if begun.Deaths < most {
+		return nil
+	}
+	return fmt.Errorf("%d importers have vanished while they carried this run, and it is not carried any more: look into their logs, and at the memory that they may use; the feed's next run goes on with its rows", begun.Deaths)
 }
 
 // keep prolongs the right to carry a run until ctx ends, and ends the run when

@@ -272,3 +272,23 @@ func TestAJobFindsTheRunThatGoesOnHere(t *testing.T) {
 	b.until(t, `SELECT state = 'completed' FROM river_job WHERE kind = 'slot'`)
 	require.False(t, ask[bool](t, b, `SELECT metadata ? 'snoozes' FROM river_job WHERE kind = 'slot'`), "it was taken for another's")
 }
+
+// A run that seems to kill whoever carries it is given up, and people are told.
+func TestARunThatKillsItsCarriersIsGivenUp(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noon)
+	h := newHeld(t, b, "acme")
+	l := b.asksFor(t, "acme")
+	for range 20 {
+		slots, err := l.LeftSlots(t.Context(), []string{"acme"}, 0)
+		require.NoError(t, err)
+		require.Len(t, slots, 1)
+		_, standing, err := l.BeginSlot(t.Context(), "acme", slots[0].At, time.Microsecond)
+		require.NoError(t, err)
+		require.Equal(t, ledger.SlotBegun, standing)
+	}
+	r := b.serve(t, usual, h.feed)
+	waitFor(t, func() bool { return len(r.heard(daemon.EventRun)) == 1 })
+	require.Empty(t, r.runs(), "it was carried once more")
+	b.until(t, `SELECT count(*) = 1 FROM schedule_slots JOIN runs ON id = run_id WHERE ended IS NOT NULL AND error LIKE '20 importers have vanished%'`)
+}

@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"importer/internal/importer"
 	"importer/internal/ledger"
 	"importer/internal/schedule"
 )
@@ -63,38 +65,46 @@ func (d *Daemon) judge(ctx context.Context) (next time.Time, err error) {
 	if err != nil {
 		return next, err
 	}
+	var faults error
 	for _, f := range feeds {
 		d.Looked()
 		state, ok := states[f.Name]
 		if !ok {
 			continue
 		}
-		if says := f.Schedule.String(); state.Says != says {
-			if state.Last, err = d.Ledger.Reschedule(ctx, f.Name, says, now.Add(-overlapping)); err != nil {
-				return next, err
-			}
-		}
-		at := f.Schedule.Next(state.Last)
-		if ahead := state.Last.Sub(now); ahead > wrongBefore {
-			d.Log.Error("slots were judged far ahead of the clock, which was wrong then or is now: judging begins again from now, and no slot runs twice", "feed", f.Name, "ahead", ahead)
-			if err := d.Ledger.Rewind(ctx, f.Name, now); err != nil {
-				return next, err
-			}
-			at = f.Schedule.Next(now)
-		}
-		if !at.IsZero() && !at.After(now) {
-			if err := d.judgeSlots(ctx, f, now); err != nil {
-				return next, err
-			}
-			at = f.Schedule.Next(now)
-		}
-		by, err := d.judgeDay(ctx, f, state, now)
-		if err != nil {
+		at, err := d.judgeFeed(ctx, f, state, now)
+		if errors.Is(err, importer.ErrUnavailable) || ctx.Err() != nil {
 			return next, err
 		}
-		next = earlier(next, earlier(at, by))
+		faults = errors.Join(faults, err) // which is this feed's, and keeps no other back
+		next = earlier(next, at)
 	}
-	return next, d.adopt(ctx, names)
+	return next, errors.Join(faults, d.adopt(ctx, names))
+}
+
+// judgeFeed judges what is due of one feed, and returns when more will be.
+func (d *Daemon) judgeFeed(ctx context.Context, f Feed, state ledger.SlotState, now time.Time) (next time.Time, err error) {
+	if says := f.Schedule.String(); state.Says != says {
+		if state.Last, err = d.Ledger.Reschedule(ctx, f.Name, says, now.Add(-overlapping)); err != nil {
+			return next, err
+		}
+	}
+	at := f.Schedule.Next(state.Last)
+	if ahead := state.Last.Sub(now); ahead > wrongBefore {
+		d.Log.Error("slots were judged far ahead of the clock, which was wrong then or is now: judging begins again from now, and no slot runs twice", "feed", f.Name, "ahead", ahead)
+		if err := d.Ledger.Rewind(ctx, f.Name, now); err != nil {
+			return next, err
+		}
+		at = f.Schedule.Next(now)
+	}
+	if !at.IsZero() && !at.After(now) {
+		if err := d.judgeSlots(ctx, f, now); err != nil {
+			return next, err
+		}
+		at = f.Schedule.Next(now)
+	}
+	by, err := d.judgeDay(ctx, f, state, now)
+	return earlier(at, by), err
 }
 
 // earlier is the earlier one of two moments, of which the zero time is none.

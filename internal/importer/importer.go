@@ -118,6 +118,7 @@ type Watcher interface {
 type Begun struct {
 	Run, Holder int64
 	Continued   bool // somebody else has carried it before
+	Deaths      int  // how many of those who carried it have vanished without leaving it
 }
 
 // Importer carries feeds' drops to one dialer.

@@ -111,16 +111,25 @@ func (l *Ledger) Version(ctx context.Context) (current, wanted int64, err error)
 	return current, wanted, err
 }
 
-// Alone does work while no other process does any under the same lock.
+// Alone does work while no other process does any under the same lock, for which it
+// waits as long as goose does for its own.
 func (l *Ledger) Alone(ctx context.Context, work func() error) error {
 	conn, err := l.pool.Acquire(ctx)
 	if err != nil {
 		return classify(ctx, err)
 	}
 	defer conn.Release()
-	const lock, unlock = `SELECT pg_advisory_lock(hashtextextended('importer.migrate', 0))`, `SELECT pg_advisory_unlock(hashtextextended('importer.migrate', 0))`
+	const (
+		lock   = `SET lock_timeout = '5min'; SELECT pg_advisory_lock(hashtextextended('importer.migrate', 0)); RESET lock_timeout`
+		unlock = `SELECT pg_advisory_unlock(hashtextextended('importer.migrate', 0))`
+	)
 	if _, err := conn.Exec(ctx, lock); err != nil {
-		return classify(ctx, err)
+		err = errors.Join(classify(ctx, err), conn.Conn().Close(context.WithoutCancel(ctx))) // its settings are not the pool's
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) && pg.Code == "55P03" {
+			err = errors.New("another importer has been bringing the ledger's schema up to date for five minutes: see that it ends, then try again")
+		}
+		return err
 	}
 	worked := work()
 	if _, err := conn.Exec(context.WithoutCancel(ctx), unlock); err != nil {
@@ -168,7 +177,7 @@ func withProvider(db *sql.DB, use func(*goose.Provider) error) error {
 		return err
 	}
 	if err := use(p); err != nil {
-		return fmt.Errorf("migrating the ledger: %w", err)
+		return fmt.Errorf("migrating the ledger: %w", classify(context.Background(), err))
 	}
 	return nil
 }

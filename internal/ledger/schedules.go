@@ -201,21 +201,26 @@ const (
 // has died or left it.
 func (l *Ledger) BeginSlot(ctx context.Context, feed string, at time.Time, ttl time.Duration) (begun importer.Begun, standing SlotStanding, err error) {
 	const (
-		lock = `
+		first = `SELECT pg_advisory_xact_lock(hashtextextended('importer.begins.' || $1, 0))` // no two of a feed begin at once
+		lock  = `
 			SELECT run_id, run_id IS NULL AND (slot > clock_timestamp() AND verdict = 'again' OR EXISTS (
 				SELECT FROM schedule_slots WHERE feed = $1 AND (slot < $2 OR run_id IS NOT NULL) AND ` + openSlots + `))
 			FROM schedule_slots WHERE feed = $1 AND slot = $2 AND ` + openSlots + ` FOR UPDATE`
 		start = `INSERT INTO runs (feed, kind, holder, leased_until) VALUES ($1, 'run', nextval('holders'), clock_timestamp() + $2) RETURNING id, holder`
 		note  = `UPDATE schedule_slots SET run_id = $3 WHERE feed = $1 AND slot = $2`
 		goOn  = `
-			UPDATE runs SET holder = nextval('holders'), leased_until = clock_timestamp() + $2, carriers = carriers + 1, finished = NULL, error = ''
-			WHERE id = $1 AND (leased_until IS NULL OR leased_until < clock_timestamp()) RETURNING id, holder`
+			UPDATE runs SET holder = nextval('holders'), leased_until = clock_timestamp() + $2, carriers = carriers + 1,
+				deaths = deaths + (leased_until IS NOT NULL)::int, finished = NULL, error = ''
+			WHERE id = $1 AND (leased_until IS NULL OR leased_until < clock_timestamp()) RETURNING id, holder, deaths`
 		recount = `UPDATE run_drops SET counts = NULL WHERE run_id = $1 AND NOT already`
 	)
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		var run *int64
 		var waits bool
 		standing = SlotEnded
+		if _, err := tx.Exec(ctx, first, feed); err != nil {
+			return err
+		}
 		if err := tx.QueryRow(ctx, lock, feed, at).Scan(&run, &waits); err != nil {
 			return err
 		}
@@ -224,7 +229,7 @@ func (l *Ledger) BeginSlot(ctx context.Context, feed string, at time.Time, ttl t
 		case waits:
 			return nil
 		case run != nil:
-			if err := tx.QueryRow(ctx, goOn, *run, ttl).Scan(&begun.Run, &begun.Holder); err != nil {
+			if err := tx.QueryRow(ctx, goOn, *run, ttl).Scan(&begun.Run, &begun.Holder, &begun.Deaths); err != nil {
 				return err
 			}
 			begun.Continued = true
@@ -338,11 +343,14 @@ func (l *Ledger) LeaveRun(ctx context.Context, b importer.Begun, follows Enqueue
 	})
 }
 
-// CancelRun has a slot's run stopped by whoever carries it.
+// CancelRun has a slot's run stopped by whoever carries it. One that nobody carries
+// has ended with that.
 func (l *Ledger) CancelRun(ctx context.Context, run int64) error {
 	const (
 		known  = `SELECT EXISTS (SELECT FROM schedule_slots WHERE run_id = runs.id), EXISTS (SELECT FROM schedule_slots WHERE run_id = runs.id AND ended IS NULL) FROM runs WHERE id = $1`
-		cancel = `UPDATE runs SET cancelled = coalesce(cancelled, now()) WHERE id = $1`
+		cancel = `UPDATE runs SET cancelled = coalesce(cancelled, now()) WHERE id = $1 RETURNING coalesce(leased_until > clock_timestamp(), false)`
+		finish = `UPDATE runs SET finished = now(), error = $2 WHERE id = $1`
+		end    = `UPDATE schedule_slots SET ended = now() WHERE run_id = $1`
 	)
 	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		var served, open bool
@@ -357,7 +365,14 @@ func (l *Ledger) CancelRun(ctx context.Context, run int64) error {
 		case !open:
 			return fmt.Errorf("run %d has ended already", run)
 		}
-		_, err = tx.Exec(ctx, cancel, run)
+		var carried bool
+		if err := tx.QueryRow(ctx, cancel, run).Scan(&carried); err != nil || carried {
+			return err
+		}
+		if _, err := tx.Exec(ctx, finish, run, importer.ErrCancelled.Error()); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, end, run)
 		return err
 	})
 }

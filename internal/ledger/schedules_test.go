@@ -738,3 +738,31 @@ func TestTheAlarmsOfAllWhoCarriedARunStay(t *testing.T) {
 		require.Equal(t, [][]string{{"a double"}, {"a double", "another"}, {"a double", "another"}}[i], runs[0].Alarms)
 	}
 }
+
+// A run that kills whoever carries it is known by that; one that is left in order is not.
+func TestWhoVanishesWithARunIsCounted(t *testing.T) {
+	t.Parallel()
+	p := newPlanned(t)
+	p.due(t, six, "run")
+	for deaths := range 3 {
+		require.Equal(t, deaths, p.begun(t, six, over).Deaths)
+	}
+	b := p.begun(t, six, time.Hour)
+	require.Equal(t, 3, b.Deaths)
+	require.NoError(t, p.LeaveRun(t.Context(), b, nothing))
+	require.Equal(t, 3, p.begun(t, six, time.Hour).Deaths)
+}
+
+func TestARunThatNobodyCarriesEndsWhenItIsCancelled(t *testing.T) {
+	t.Parallel()
+	p := newPlanned(t)
+	p.due(t, six, "run")
+	b := p.begun(t, six, over)
+	require.NoError(t, p.CancelRun(t.Context(), b.Run))
+	_, standing := p.begin(t, six, time.Hour)
+	require.Equal(t, ledger.SlotEnded, standing)
+	runs, err := p.ListRuns(t.Context(), ledger.RunFilter{ID: b.Run})
+	require.NoError(t, err)
+	require.False(t, runs[0].Finished.IsZero())
+	require.Equal(t, importer.ErrCancelled.Error(), runs[0].Error)
+}
