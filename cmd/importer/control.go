@@ -2,14 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -125,29 +120,12 @@ func (a *app) askReload(ctx context.Context) error {
 	if listen == "" {
 		return usagef("serve.listen is empty, so importer serve cannot be asked: send it a SIGHUP (systemctl reload importer, or kill -HUP PID)")
 	}
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return usagef("serve.listen %q has no port: %w", listen, err)
-	}
-	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	asking, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	address := (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, port), Path: health.ReloadPath}).String()
-	request, err := http.NewRequestWithContext(asking, http.MethodPost, address, http.NoBody)
+	status, said, err := askServe(ctx, listen, http.MethodPost, health.ReloadPath, time.Minute)
 	if err != nil {
 		return err
 	}
-	request.Header.Set(health.ReloadHeader, "1")
-	answer, err := (&http.Client{}).Do(request)
-	if err != nil {
-		return fmt.Errorf("no importer serve answers at serve.listen (%s): %w", listen, err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusNoContent {
-		why, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
-		return errors.Join(fmt.Errorf("importer serve goes on with its old configuration: %s", strings.TrimSpace(string(why))), err)
+	if status != http.StatusNoContent {
+		return fmt.Errorf("importer serve goes on with its old configuration: %s", said)
 	}
 	return a.say(map[string]bool{"reloaded": true}, "The configuration was read again")
 }

@@ -1,13 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"importer/internal/daemon/health"
 )
 
 // healthcheckCommand is for images without a shell or curl.
@@ -28,26 +31,38 @@ func healthcheckCommand(sh *shell) *cobra.Command {
 	}
 }
 
-// askReady fails unless what listens at an address says that it is ready.
+// askReady fails unless the importer serve at an address says that it is ready.
 func askReady(ctx context.Context, listen string) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listen+"/readyz", nil)
+	answer, why, err := askServe(ctx, listen, http.MethodGet, "/readyz", 5*time.Second)
 	if err != nil {
 		return err
 	}
+	if answer != http.StatusOK {
+		return fmt.Errorf("importer serve is not ready (%d): %s", answer, why)
+	}
+	return nil
+}
+
+// askServe asks the importer serve at an address, and returns the status that it
+// answers with and what it says.
+func askServe(ctx context.Context, listen, method, path string, within time.Duration) (status int, said string, err error) {
+	const longest = 1 << 20
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+listen+path, http.NoBody)
+	if err != nil {
+		return 0, "", err
+	}
+	request.Header.Set(health.ReloadHeader, "1")
 	direct := &http.Client{Transport: &http.Transport{}} // by no proxy
-	resp, err := direct.Do(req)
+	answer, err := direct.Do(request)
 	if err != nil {
-		return fmt.Errorf("importer serve does not answer: %w", err)
+		return 0, "", fmt.Errorf("no importer serve answers at serve.listen (%s): %w", listen, err)
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusOK {
-		return nil
+	defer answer.Body.Close()
+	if answer.Header.Get(health.VersionHeader) == "" {
+		return 0, "", fmt.Errorf("what answers at serve.listen (%s) is no importer serve: start it, or correct serve.listen", listen)
 	}
-	why, _, err := bufio.NewReader(resp.Body).ReadLine()
-	if err != nil {
-		return fmt.Errorf("importer serve is not ready (%s)", resp.Status)
-	}
-	return fmt.Errorf("importer serve is not ready (%s): %s", resp.Status, why)
+	text, err := io.ReadAll(io.LimitReader(answer.Body, longest))
+	return answer.StatusCode, strings.TrimSpace(string(text)), err
 }

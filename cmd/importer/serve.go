@@ -108,6 +108,9 @@ func (s *server) serve(ctx context.Context) error {
 	return d.Serve(ctx, func() {
 		s.health.Started()
 		s.log.Info("importer serve has started", "version", version(), "feeds", len(feeds))
+		if !slices.ContainsFunc(feeds, func(f daemon.Feed) bool { return !f.Schedule.Next(time.Now()).IsZero() }) {
+			s.log.Warn("no feed has a schedule: nothing runs here but what importer run --detach asks for")
+		}
 	})
 }
 
@@ -159,14 +162,14 @@ func (s *server) reload() error {
 // awaitLedger opens the ledger as soon as it is there.
 func (a *app) awaitLedger(ctx context.Context) error {
 	backoff := retry.WithCappedDuration(15*time.Second, retry.NewExponential(250*time.Millisecond))
-	said := ""
+	said := false
 	return retry.Do(ctx, backoff, func(ctx context.Context) error {
 		err := a.openLedger(ctx)
 		if !errors.Is(err, importer.ErrUnavailable) || ctx.Err() != nil {
 			return err
 		}
-		if said != err.Error() { // else it is as it was
-			said = err.Error()
+		if !said {
+			said = true
 			a.log.Warn("the ledger is not there, waiting for it", "err", err)
 		}
 		a.close()
@@ -278,7 +281,7 @@ func passes(err error) bool {
 	}
 	var leased *importer.LeasedError
 	var place *source.Error
-	return errors.As(err, &leased) || errors.As(err, &place) && !place.Final
+	return errors.As(err, &leased) || errors.Is(err, source.ErrNoRoom) || errors.As(err, &place) && !place.Final
 }
 
 // auditRun looks once more at the rows of a run whose answers had been lost.

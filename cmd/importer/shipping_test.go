@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"importer/internal/config"
+	"importer/internal/daemon/health"
 )
 
 const (
@@ -138,6 +139,7 @@ func TestHealthcheckBelievesReadyAlone(t *testing.T) {
 	t.Parallel()
 	ready := false
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(health.VersionHeader, "1")
 		switch {
 		case r.URL.Path != "/readyz":
 			w.WriteHeader(http.StatusNotFound)
@@ -146,11 +148,11 @@ func TestHealthcheckBelievesReadyAlone(t *testing.T) {
 		}
 	}))
 	address := server.Listener.Addr().String()
-	require.EqualError(t, askReady(t.Context(), address), "importer serve is not ready (503 Service Unavailable): the ledger is away")
+	require.EqualError(t, askReady(t.Context(), address), "importer serve is not ready (503): the ledger is away")
 	ready = true
 	require.NoError(t, askReady(t.Context(), address))
 	server.Close()
-	require.ErrorContains(t, askReady(t.Context(), address), "importer serve does not answer: ")
+	require.ErrorContains(t, askReady(t.Context(), address), "no importer serve answers at serve.listen")
 }
 
 func compose(t *testing.T) composed {

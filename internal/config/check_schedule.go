@@ -48,8 +48,11 @@ func (c *checker) hears(path string, f *Feed) {
 	for _, name := range slices.Sorted(maps.Keys(f.Notify)) {
 		at := path + "." + name
 		if _, defined := c.cfg.Notify[name]; !defined {
-			c.bad(at, "%s names %q, which is not under notify: use one of those (%s) or add it", path, name,
-				strings.Join(slices.Sorted(maps.Keys(c.cfg.Notify)), ", "))
+			known := "nobody stands there yet"
+			if len(c.cfg.Notify) > 0 {
+				known = "it has " + strings.Join(slices.Sorted(maps.Keys(c.cfg.Notify)), ", ")
+			}
+			c.bad(at, "%s names %q, which is not under notify: add it there (%s)", path, name, known)
 		}
 		c.oneOf(at, f.Notify[name], "always", "trouble", "late")
 		if f.Notify[name] == "late" && f.ExpectBy == "" {

@@ -45,7 +45,7 @@ func TestEachMistakeInServingIsExplainedWithItsPlace(t *testing.T) {
 		"a holiday that never is":      {pulled("holidays: [2026-12-25, 2026-02-30]"), "11:28: feeds.acme.holidays[1] is no date: write year, month and day, such as 2026-12-25"},
 		"a time that is none":          {pulled("schedule: '@daily'\n    expect_by: 7:30"), "12:16: feeds.acme.expect_by is no time of day: write hours and minutes, such as 07:30"},
 		"a time without a schedule":    {pulled("expect_by: 07:30"), "11:16: feeds.acme.expect_by needs a schedule, which brings the drop: add one, or remove expect_by"},
-		"nobody of that name":          {target(hook) + with("notify: {boss: always}"), `11:20: feeds.acme.notify names "boss", which is not under notify: use one of those (ops) or add it`},
+		"nobody of that name":          {target(hook) + with("notify: {boss: always}"), `11:20: feeds.acme.notify names "boss", which is not under notify: add it there (it has ops)`},
 		"another occasion":             {target(hook) + with("notify: {ops: never}"), "11:19: feeds.acme.notify.ops must be one of always, trouble, late"},
 		"a drop that is never late":    {target(hook) + with("notify: {ops: late}"), "11:19: feeds.acme.notify.ops is late, but no drop is ever late: set expect_by, or write trouble"},
 

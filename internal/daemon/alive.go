@@ -40,6 +40,6 @@ func (d *Daemon) gone(ctx context.Context) {
 	outliving, end := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer end()
 	if _, err := d.Ledger.Live(outliving, d.alive.replica, d.Host, 0); err != nil {
-		d.Log.Warn("the ledger could not be told that importer serve ends here, it believes so in a while", "in", lives, "err", err)
+		d.Log.Warn("the ledger could not be told that importer serve ends here, it believes so in a while", "in", lives.String(), "err", err)
 	}
 }

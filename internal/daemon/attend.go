@@ -159,11 +159,16 @@ func (d *Daemon) leave(slot SlotArgs, begun importer.Begun) {
 	})
 	if err != nil {
 		d.Log.Warn("a run could not be left to others at once", "feed", slot.Feed, "run", begun.Run, "err", err)
+		return
 	}
+	d.Log.Info("a run was stopped, and goes on wherever importer serve lives", "feed", slot.Feed, "run", begun.Run)
 }
 
 // run carries a run and tells whether it has ended. One that was stopped has not.
 func (d *Daemon) run(f Feed, slot SlotArgs, begun importer.Begun) (over bool) {
+	if begun.Continued {
+		d.Log.Info("a run goes on here", "feed", f.Name, "run", begun.Run)
+	}
 	ctx, cancel := context.WithCancelCause(d.runs)
 	var keeping sync.WaitGroup
 	keeping.Go(func() { d.keep(ctx, begun, cancel) })

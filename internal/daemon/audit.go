@@ -64,7 +64,7 @@ func (a *auditor) Work(ctx context.Context, job *river.Job[AuditArgs]) error {
 		err = errors.Join(err, told)
 	}
 	if err != nil && ctx.Err() == nil {
-		d.Log.Warn("the rows of a run whose answers had been lost could not be looked at once more, trying again", "feed", f.Name, "run", job.Args.Run, "in", auditWithin, "err", err)
+		d.Log.Warn("the rows of a run whose answers had been lost could not be looked at once more, trying again", "feed", f.Name, "run", job.Args.Run, "in", auditWithin.String(), "err", err)
 	}
 	return err
 }

@@ -180,8 +180,9 @@ func (d *Daemon) known() []Feed {
 	return slices.SortedFunc(maps.Values(d.feeds), func(a, b Feed) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// Serve plans and carries runs until ctx ends, from when started is called. Then the runs that are going are
-// stopped, as an interrupted command is, and the next start goes on with them.
+// Serve plans and carries runs until ctx ends, from when started is called. Then the
+// runs that are going are stopped, as an interrupted command is, and the next start
+// goes on with them.
 func (d *Daemon) Serve(ctx context.Context, started func()) error {
 	var stop context.CancelCauseFunc
 	d.runs, stop = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -192,6 +193,7 @@ func (d *Daemon) Serve(ctx context.Context, started func()) error {
 	started()
 	d.plan(ctx)
 	defer d.gone(ctx)
+	d.Log.Info("importer serve is stopping, and waits for the calls under way", "at_most", d.StopTimeout.String())
 	d.mu.Lock() // what begins runs does so before, or not at all
 	stop(errStopping)
 	d.mu.Unlock()

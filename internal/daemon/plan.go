@@ -91,7 +91,7 @@ func (d *Daemon) judgeFeed(ctx context.Context, f Feed, state ledger.SlotState, 
 	}
 	at := f.Schedule.Next(state.Last)
 	if ahead := state.Last.Sub(now); ahead > wrongBefore {
-		d.Log.Error("slots were judged far ahead of the clock, which was wrong then or is now: judging begins again from now, and no slot runs twice", "feed", f.Name, "ahead", ahead)
+		d.Log.Error("slots were judged far ahead of the clock, which was wrong then or is now: judging begins again from now, and no slot runs twice", "feed", f.Name, "ahead", ahead.String())
 		if err := d.Ledger.Rewind(ctx, f.Name, now); err != nil {
 			return next, err
 		}

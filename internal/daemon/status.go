@@ -232,6 +232,9 @@ func (s standing) overlooked(f Feed) time.Time {
 	return at
 }
 
+// hopeful is how long what failed and is tried again is no reason to wake a person.
+const hopeful = 30 * time.Minute
+
 // troubles are what of a feed needs a person.
 func (s standing) troubles(f Feed, line report.FeedStatus) (sentences []string) {
 	say := func(format string, a ...any) {
@@ -246,7 +249,11 @@ func (s standing) troubles(f Feed, line report.FeedStatus) (sentences []string) 
 		say("late, no drop has come by %s: importer source check %s shows what lies at its source", e.By.Format("15:04 MST"), f.Name)
 	}
 	switch r := line.LastRun; {
-	case r == nil, line.State == report.Again: // which may help itself
+	case r == nil:
+	case line.State == report.Again: // which may help itself, for a while
+		if since := s.open[f.Name].Since; s.now.Sub(since) > hopeful {
+			say("run %d has failed, as all since %s have, and it is tried again: importer show %[1]d tells why", r.Run, since.In(f.Zone).Format("15:04 MST"))
+		}
 	case r.State == "stopped":
 		why, _, _ := strings.Cut(r.Why, "\n")
 		say("run %d was stopped: %s", r.Run, why)

@@ -253,11 +253,15 @@ func TestOpenSlotsAreTold(t *testing.T) {
 	require.Equal(t, "interrupted", line.LastRun.State)
 	w.do(`UPDATE schedule_slots SET ended = now()`)
 
-	w.do(`INSERT INTO schedule_slots (feed, slot, verdict, origin) VALUES ('acme', '2099-01-02 06:31Z', 'again', now())`)
+	w.do(`INSERT INTO schedule_slots (feed, slot, verdict, origin) VALUES ('acme', '2099-01-02 06:31Z', 'again', $1)`, morning)
 	line, needed = w.one(f)
 	require.Equal(t, report.Again, line.State)
 	require.Equal(t, 31, line.Slot.Minute())
 	require.Empty(t, needed)
+	w.do(`UPDATE schedule_slots SET origin = $1 WHERE verdict = 'again'`, today(6, 0))
+	_, needed = w.one(f)
+	require.Len(t, needed, 1)
+	require.Contains(t, needed[0], "it is tried again")
 	w.do(`UPDATE schedule_slots SET ended = now()`)
 
 	w.knows("acme", today(7, 0), ledger.JudgedSlot{At: today(7, 0), Verdict: "queue", Runs: true})

@@ -129,7 +129,7 @@ func (l *line) close() {
 	want := SlotWant{Calls: lost, InUse: lost, Limit: l.im.Limits.Concurrency, Yields: true} // nothing is sent any more
 	_, err := l.im.Ledger.LeaseSlots(ctx, l.im.DialerKey, l.holder, want, ttl)
 	if err != nil {
-		l.im.Log.Warn("could not give back the leased calls in flight, they stay leased for a while", "for", ttl, "err", err)
+		l.im.Log.Warn("could not give back the leased calls in flight, they stay leased for a while", "for", ttl.String(), "err", err)
 	}
 }
 
@@ -178,7 +178,7 @@ func (l *line) gate(usable int) (n int, wait time.Duration, err error) {
 			return 0, 0, &StopError{ReasonCallsLost, errors.New("the answers of all calls in flight were lost, and the dialer may be busy with them for a while yet: the other rows stay pending, import again later or without --no-wait")}
 		}
 		if !l.starving {
-			l.im.Log.Warn("the answers of all calls in flight were lost: nothing is sent until the dialer must have given them up", "at_most", l.im.Limits.Timeout+l.im.Limits.Quiescence)
+			l.im.Log.Warn("the answers of all calls in flight were lost: nothing is sent until the dialer must have given them up", "at_most", (l.im.Limits.Timeout + l.im.Limits.Quiescence).String())
 		}
 		l.starving = true
 	} else {

@@ -41,7 +41,7 @@ func (im *Importer) insist(ctx context.Context, wait time.Duration, call func(co
 		if errors.Is(last, ErrUnavailable) && ctx.Err() == nil {
 			if !away {
 				away = true
-				im.Log.Warn("the ledger is away, waiting for it", "at_most", wait)
+				im.Log.Warn("the ledger is away, waiting for it", "at_most", wait.String())
 				im.Watcher.Waiting("the ledger is away")
 			}
 			return retry.RetryableError(last)

@@ -46,8 +46,9 @@ type Going struct {
 type OpenSlot struct {
 	Feed    string
 	At      time.Time
-	Verdict string // run, queue or asked
-	Run     int64  // 0: it has not begun
+	Verdict string    // run, queue, asked or again
+	Run     int64     // 0: it has not begun
+	Since   time.Time // for again: the slot whose run failed first; else At
 }
 
 // Waiting is how many rows of a feed wait for a person.
@@ -145,7 +146,7 @@ func (s *Status) going(ctx context.Context, tx pgx.Tx) error {
 }
 
 func (s *Status) open(ctx context.Context, tx pgx.Tx) error {
-	const query = `SELECT feed, slot, verdict, coalesce(run_id, 0) FROM schedule_slots WHERE ` + openSlots + ` ORDER BY feed, slot`
+	const query = `SELECT feed, slot, verdict, coalesce(run_id, 0), coalesce(origin, slot) FROM schedule_slots WHERE ` + openSlots + ` ORDER BY feed, slot`
 	rows, err := tx.Query(ctx, query)
 	if err != nil {
 		return err

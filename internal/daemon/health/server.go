@@ -28,7 +28,7 @@ func (h *Health) Show(ctx context.Context, address string) (hide func(), err err
 		l, err := config.Listen(ctx, "tcp", address)
 		if err != nil {
 			stop()
-			return nil, fmt.Errorf("cannot answer on serve.listen, choose another address, or \"\" for none: %w", err)
+			return nil, fmt.Errorf("cannot answer on serve.listen; if it is not another importer serve that does, choose another address, or \"\" for none: %w", err)
 		}
 		h.Log.Info("/healthz, /readyz and /metrics are answered", "address", l.Addr().String())
 		all.Go(func() {
@@ -79,8 +79,14 @@ func (h *Health) handler() http.Handler {
 		Timeout:             10 * time.Second,
 	}))
 	mux.HandleFunc("POST "+ReloadPath, h.reload)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(VersionHeader, h.Version)
+		mux.ServeHTTP(w, r)
+	})
 }
+
+// VersionHeader is in each answer, by which it is known to be ours.
+const VersionHeader = "X-Importer-Version"
 
 // ReloadPath is where the configuration is read again, for who asks on the same
 // machine and with ReloadHeader, which a web page cannot send unasked.
