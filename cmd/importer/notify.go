@@ -13,6 +13,7 @@ import (
 	"importer/internal/config"
 	"importer/internal/daemon"
 	"importer/internal/ledger"
+	"importer/internal/nonagent"
 	"importer/internal/notify"
 	"importer/internal/report"
 )
@@ -104,7 +105,7 @@ func (a *app) tellOf(ctx context.Context, feed string, zone *time.Location, id, 
 		if err != nil {
 			return true, err
 		}
-		n = report.RunNotice(runs[0])
+		n = report.RunNotice(runs[0], nonagent.ReasonDNC, nonagent.ReasonCampaignDNC)
 		if !n.Trouble && e.Tries == 0 && (when == daemon.TellTrouble || len(runs[0].Drops) == 0) { // nothing has happened
 			return false, nil
 		}

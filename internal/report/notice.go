@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -44,19 +45,32 @@ type runData struct {
 	object
 }
 
-// RunNotice tells of a run that has ended.
-func RunNotice(r importer.RunInfo) Notice {
+// RunNotice tells of a run that has ended. Rows that were rejected for one of these
+// reasons are as they should be, and no trouble.
+func RunNotice(r importer.RunInfo, expected ...importer.Reason) Notice {
 	r.Error, r.Drops = eachLine(r.Error, withoutSamples), slices.Clone(r.Drops)
 	for i := range r.Drops {
 		r.Drops[i].Drop.Why = withoutSamples(r.Drops[i].Drop.Why)
 	}
 	s := importer.Summary{Run: r.ID, Feed: r.Feed, Drops: r.Drops, Calls: r.Calls, Seconds: r.Seconds, Alarms: r.Alarms}
 	t := told{RunInfo: r, c: s.Counts(), why: whyStopped(r)}
-	n := Notice{Subject: t.subject(), Text: t.text(), Trouble: s.NeedsPerson() || r.Error != "" || r.Finished.IsZero()}
+	n := Notice{Subject: t.subject(), Text: t.text(), Trouble: without(s, expected).NeedsPerson() || r.Error != "" || r.Finished.IsZero()}
 	o := runObject(s)
 	o.History = &history{Kind: r.Kind, State: runLine(r).State, Started: r.Started.UTC(), Finished: r.Finished.UTC(), Why: r.Error}
 	n.Data = runData{notice{eventRun, n.Subject, n.Trouble}, o}
 	return n
+}
+
+// without is a summary without the rows that were rejected for some reasons.
+func without(s importer.Summary, reasons []importer.Reason) importer.Summary {
+	s.Drops = slices.Clone(s.Drops)
+	for i, d := range s.Drops {
+		s.Drops[i].Counts = maps.Clone(d.Counts)
+		for _, reason := range reasons {
+			delete(s.Drops[i].Counts, importer.StateReason{State: importer.Rejected, Reason: reason})
+		}
+	}
+	return s
 }
 
 func eachLine(text string, change func(string) string) string {

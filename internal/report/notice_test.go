@@ -285,3 +285,16 @@ func TestATestMessageIsNoTrouble(t *testing.T) {
 	require.False(t, n.Trouble || n.Late)
 	require.JSONEq(t, `{"event":"test","subject":"importer: a test message for ops","trouble":false,"target":"ops"}`, data(t, n))
 }
+
+func TestRowsThatAreRefusedAsTheyShouldBeAreNoTrouble(t *testing.T) {
+	run := func(counts importer.Counts) importer.RunInfo {
+		return importer.RunInfo{
+			ID: 7, Feed: "acme", Kind: "run", Started: time.Unix(0, 0), Finished: time.Unix(60, 0),
+			Drops: []importer.DropSummary{{Drop: importer.Drop{ID: 1, Name: "a.csv", State: importer.DropDone}, Counts: counts}},
+		}
+	}
+	listed, refused := importer.StateReason{State: importer.Rejected, Reason: "dialer_dnc"}, importer.StateReason{State: importer.Rejected, Reason: "other"}
+	require.True(t, report.RunNotice(run(importer.Counts{listed: 1})).Trouble)
+	require.False(t, report.RunNotice(run(importer.Counts{listed: 1}), "dialer_dnc").Trouble)
+	require.True(t, report.RunNotice(run(importer.Counts{listed: 1, refused: 1}), "dialer_dnc").Trouble)
+}
