@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -72,6 +73,25 @@ func (c *cluster) crash(t *testing.T) {
 		c.killed = pid
 		return syscall.Kill(pid, syscall.SIGKILL) == nil
 	})
+}
+
+// freeze has the server answer nothing, not even that it is away, until thaw.
+func (c *cluster) freeze(t *testing.T) (thaw func()) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(c.server.Dir(), "data", "postmaster.pid"))
+	require.NoError(t, err)
+	first, _, _ := strings.Cut(string(text), "\n")
+	frozen := below(processes(), func(r running) bool { return strconv.Itoa(r.pid) == first })
+	require.Greater(t, len(frozen), 1)
+	all := func(sig syscall.Signal) {
+		for _, r := range frozen {
+			_ = syscall.Kill(r.pid, sig) // it may have ended
+		}
+	}
+	all(syscall.SIGSTOP)
+	thaw = sync.OnceFunc(func() { all(syscall.SIGCONT) })
+	t.Cleanup(thaw)
+	return thaw
 }
 
 func (s *site) useLedger(dsn string) {

@@ -120,6 +120,36 @@ func TestADaemonOutlivesACrashOfPostgreSQL(t *testing.T) {
 	v.requireEverySlot(t, time.Second)
 }
 
+// As when the machine that it runs on is lost: no connection breaks.
+func TestADaemonOutlivesAPostgreSQLThatHangs(t *testing.T) {
+	t.Parallel()
+	const rows, nth = 40, 12
+	v := newServed(t, everySecond)
+	v.write(t, "importer.yaml", with(v.config(t), "stop_timeout: 2s", "    timeout: 1s"))
+	c := v.newCluster(t)
+	reached, release := v.at(t, nth)
+	v.leaves(t, "acme", rows)
+	p := v.serves(t)
+	<-reached
+	thaw := c.freeze(t)
+	release()
+	time.Sleep(away)
+	thaw()
+	v.loaded(t, rows)
+
+	// Nor is it waited for by one that is stopped: what holds its connections does.
+	thaw = c.freeze(t)
+	require.NoError(t, p.Process.Signal(sigterm))
+	require.Contains(t, []int{exitDone, exitFailed}, p.ends(t), &p.err)
+	thaw()
+	p = v.serves(t)
+	v.worksSince(t, v.now(t))
+	v.loaded(t, rows)
+	p.terminate(t)
+	v.requireEachLeadOnce(t, rows)
+	v.requireEverySlot(t, time.Second)
+}
+
 func TestADaemonWaitsForPostgreSQL(t *testing.T) {
 	t.Parallel()
 	v := newServed(t, everySecond)

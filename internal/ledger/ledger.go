@@ -99,8 +99,16 @@ func prepare(ctx context.Context, conn *pgx.Conn) error {
 // repetitions, from many goroutines at once. It is called before the ledger is used.
 func (l *Ledger) Observe(took func(time.Duration)) { l.took = took }
 
-// Close gives the connections back.
-func (l *Ledger) Close() { l.pool.Close() }
+// Close gives the connections back. A PostgreSQL that hangs is not waited for: it
+// would be for as long as its last statements may take.
+func (l *Ledger) Close() {
+	closed := make(chan struct{})
+	go func() { l.pool.Close(); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(connectWithin):
+	}
+}
 
 // Version tells the schema's version and the one that this program brings.
 func (l *Ledger) Version(ctx context.Context) (current, wanted int64, err error) {
