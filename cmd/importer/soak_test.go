@@ -61,9 +61,6 @@ const (
 // more calls than it may, and all that was begun comes to its end.
 func TestReplicasKilledAtRandomMoments(t *testing.T) {
 	t.Parallel()
-	if underRaceDetector {
-		t.Skip("its replicas would be too slow: they are killed under make test")
-	}
 	s := newSoak(t)
 	s.disturb(t)
 	lastKill := s.now(t)
