@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"syscall"
@@ -107,6 +108,7 @@ func (s *server) serve(ctx context.Context) error {
 	defer s.log.Info("importer serve has ended")
 	return d.Serve(ctx, func() {
 		s.health.Started()
+		debug.FreeOSMemory() // reading a thousand feeds' configuration takes what nothing needs any more
 		s.log.Info("importer serve has started", "version", version(), "feeds", len(feeds))
 		if !slices.ContainsFunc(feeds, func(f daemon.Feed) bool { return !f.Schedule.Next(time.Now()).IsZero() }) {
 			s.log.Warn("no feed has a schedule: nothing runs here but what importer run --detach asks for")
@@ -204,12 +206,13 @@ func (a *app) daemonFeeds() ([]daemon.Feed, error) {
 // pulledFeeds are the feeds that can be pulled, and when they are; those without a
 // schedule are when a person asks for it.
 func (a *app) pulledFeeds() (feeds []daemon.Feed, err error) {
+	zones := zones{}
 	for _, name := range sortedKeys(a.cfg.Feeds) {
 		f := a.cfg.Feeds[name]
 		if noSource(f) {
 			continue
 		}
-		feed, err := scheduled(f)
+		feed, err := scheduled(f, zones)
 		if err != nil {
 			return nil, usagef("feeds.%s: %w", name, err)
 		}
@@ -223,9 +226,23 @@ func noSource(f config.Feed) bool {
 	return f.Source.Directory == nil && f.Source.SFTP == nil && f.Source.HTTPS == nil
 }
 
+// zones are time zones by their names. A thousand feeds have few, and each takes
+// some kilobytes.
+type zones map[string]*time.Location
+
+func (z zones) load(name string) (zone *time.Location, err error) {
+	if z[name] == nil {
+		if zone, err = time.LoadLocation(name); err != nil {
+			return nil, err
+		}
+		z[name] = zone
+	}
+	return z[name], nil
+}
+
 // scheduled is when a feed is pulled, and when not.
-func scheduled(f config.Feed) (feed daemon.Feed, err error) {
-	if feed.Zone, err = time.LoadLocation(f.TimeZone); err != nil {
+func scheduled(f config.Feed, zones zones) (feed daemon.Feed, err error) {
+	if feed.Zone, err = zones.load(f.TimeZone); err != nil {
 		return feed, fmt.Errorf("time_zone: %w", err)
 	}
 	if feed.Schedule, err = schedule.Parse(f.Schedule, feed.Zone); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -193,19 +194,25 @@ func (b *bench) asked(r *replica) time.Time {
 	return b.now
 }
 
+// moves sets the clock, and has replicas look at it. It returns how often each had
+// looked before.
+func (b *bench) moves(now time.Time, replicas ...*replica) map[*replica]int {
+	b.mu.Lock()
+	b.now = now
+	before := maps.Clone(b.looks)
+	b.mu.Unlock()
+	for _, r := range replicas {
+		r.Use(r.feeds)
+	}
+	return before
+}
+
 // at sets the clock, and waits until all replicas have looked at it and at what is
 // due by then.
 func (b *bench) at(t *testing.T, now time.Time, replicas ...*replica) {
 	t.Helper()
-	b.mu.Lock()
-	b.now = now
-	before := map[*replica]int{}
+	before := b.moves(now, replicas...)
 	for _, r := range replicas {
-		before[r] = b.looks[r]
-	}
-	b.mu.Unlock()
-	for _, r := range replicas {
-		r.Use(r.feeds)
 		// It asks when it begins to look and when it has: what was under way is
 		// over with the first, and a whole look with two more.
 		waitFor(t, func() bool {

@@ -114,6 +114,9 @@ func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotSta
 			return err
 		}
 		slots, last := judge(s)
+		if len(slots) == 0 && last.Equal(s.Last) { // somebody was faster
+			return nil
+		}
 		var fresh []JudgedSlot
 		for _, slot := range slots {
 			tag, err := tx.Exec(ctx, record, feed, slot.At, told(slot.Until), slot.Verdict)

@@ -1,0 +1,43 @@
+package daemon_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"importer/internal/daemon"
+)
+
+// A thousand feeds are due at the same second: each has one run, whichever of two
+// replicas carries it.
+func TestAThousandFeedsAreDueAtOnce(t *testing.T) {
+	t.Parallel()
+	const many = 1000
+	six := time.Date(2026, time.March, 2, 6, 0, 0, 0, newYork(t))
+	b := newBench(t, six.Add(-time.Minute))
+	feeds := make([]daemon.Feed, many)
+	for i := range feeds {
+		feeds[i] = scheduled(t, "0 6 * * 1-5")
+		feeds[i].Name = fmt.Sprintf("feed-%d", i)
+	}
+	with := func(o *daemon.Options) { o.AtOnce, o.Lease = 10, 15*time.Second } // however busy the machine is
+	replicas := []*replica{b.serve(t, with, feeds...), b.serve(t, with, feeds...)}
+	b.until(t, `SELECT count(*) = $1 FROM schedules`, many)
+	began := time.Now()
+	b.moves(six, replicas...)
+	b.until(t, `SELECT count(*) = $1 FROM schedule_slots WHERE verdict = 'run'`, many)
+	judged := time.Since(began)
+	b.until(t, `SELECT count(*) = $1 FROM schedule_slots WHERE ended IS NOT NULL`, many)
+	t.Logf("%d feeds: judged within %s, run within %s", many, judged, time.Since(began))
+	runs := map[int64]bool{}
+	for _, r := range replicas {
+		for _, begun := range r.runs() {
+			require.False(t, runs[begun.Run])
+			runs[begun.Run] = true
+		}
+	}
+	require.Len(t, runs, many)
+	require.Equal(t, many, ask[int](t, b, `SELECT count(DISTINCT run_id) FROM schedule_slots`))
+}
