@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -37,14 +38,14 @@ notify:
   pager: {webhook: {url: "${WEB}/pager"}}
   former: {webhook: {url: "${WEB}/former"}}
 feeds:
-  acme: {list_id: 101, EACH, notify: {monitor: always, team: trouble, manager: late, pager: always, former: always}}
-  bravo: {list_id: 102, EACH, notify: {monitor: always, team: trouble, manager: late}}
-  charlie: {list_id: 101, EACH, notify: {monitor: always, team: trouble, manager: late}}
+  acme: {list_id: 101, ACME, notify: {monitor: always, team: trouble, manager: late, pager: always, former: always}}
+  bravo: {list_id: 102, BRAVO, notify: {monitor: always, team: trouble, manager: late}}
+  charlie: {list_id: 101, CHARLIE, notify: {monitor: always, team: trouble, manager: late}}
 `
 
-// each is what the feeds have in common; %[1]s is its place.
-const each = `dialer: main, schedule: "0 6 * * *", time_zone: %s, expect_by: "07:30",
-    source: {directory: {path: ./FEED}, min_age: 0, settle: 0, after: archive, rejects: rejects}`
+// each is what the feeds have in common: a source, slots and a zone.
+const each = `dialer: main, source: {directory: {path: ./%s}, min_age: 0, settle: 0, after: archive, rejects: rejects},
+    schedule: %s, time_zone: %s, expect_by: "07:30"`
 
 // atNine is a zone in which it is nine now, and the last midnight there.
 func atNine() (zone string, midnight time.Time) {
@@ -81,9 +82,9 @@ func newDay(t *testing.T) *day {
 	zone, midnight := atNine()
 	d.midnight = midnight
 	config := strings.Replace(dayConfig, "MAIL_PORT", port, 1)
-	for _, feed := range []string{"acme", "bravo", "charlie"} {
+	for feed, slots := range map[string]string{"acme": `"0 6 * * *"`, "bravo": `["0 5 * * *", "0 6 * * *"]`, "charlie": `"0 6 * * *"`} {
 		require.NoError(t, os.Mkdir(filepath.Join(d.dir, feed), 0o700))
-		config = strings.Replace(config, "EACH", fmt.Sprintf(strings.Replace(each, "FEED", feed, 1), zone), 1)
+		config = strings.Replace(config, strings.ToUpper(feed), fmt.Sprintf(each, feed, slots, zone), 1)
 	}
 	d.write(t, "importer.yaml", config)
 	d.env = append(d.env, "WEB="+d.web.URL, "WEB_KEY=Key-In-An-Address_1", "WEB_TOKEN=Token-Of-Monitor_1")
@@ -104,6 +105,19 @@ func (d *day) does(t *testing.T, status int, args ...string) string {
 	p := d.start(t, args...)
 	require.Equal(t, status, p.ends(t), "%q: %s%s", args, &p.out, &p.err)
 	return p.out.String()
+}
+
+// waits is what waits for a person, without the zone's name.
+func (d *day) waits(t *testing.T, status int) []string {
+	t.Helper()
+	var s struct {
+		NeedsPerson []string `json:"needs_person"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(d.does(t, status, "status", "--json")), &s))
+	for i, sentence := range s.NeedsPerson {
+		s.NeedsPerson[i] = regexp.MustCompile(`07:30 [+-]?\w+`).ReplaceAllString(sentence, "07:30")
+	}
+	return s.NeedsPerson
 }
 
 // event is what programs are told.
@@ -130,9 +144,10 @@ func (d *day) awaits(t *testing.T, what string, done func() bool) {
 	require.Eventually(t, done, patience, 50*time.Millisecond, what)
 }
 
-// Three feeds have slots at six and drops that must be there at half past seven:
-// one drop has 5 % bad rows, one has lost a column, one has not come. Two replicas
-// come back at nine and do what is to be done; people do the rest.
+// Three feeds have slots at six, one of them also at five, and drops that must be
+// there at half past seven: one drop has 5 % bad rows, one has lost a column, one has
+// not come. Two replicas come back at nine and do what is to be done; people do the
+// rest.
 func TestADayInTheLife(t *testing.T) {
 	t.Parallel()
 	d := newDay(t)
@@ -142,8 +157,12 @@ func TestADayInTheLife(t *testing.T) {
 
 	replicas := []*process{d.start(t, "serve"), d.start(t, "serve")}
 	d.awaits(t, "all is told", func() bool {
-		return len(d.got("monitor")) >= 3 && len(d.got("team")) >= 2 && len(d.mailed()) >= 1 && len(d.got("pager")) > 0 && len(d.got("former")) > 0
+		return len(d.got("monitor")) >= 4 && len(d.got("team")) >= 3 && len(d.mailed()) >= 1 && len(d.got("pager")) > 0 && len(d.got("former")) > 0
 	})
+	require.Equal(t, []string{
+		"charlie: late, no drop has come by 07:30: importer source check charlie shows what lies at its source",
+		"1 drop held: importer drops --state held tells why; importer release DROP imports one, importer discard DROP does not",
+	}, d.waits(t, exitPerson))
 	// Somebody calls charlie's vendor.
 	late := slices.Concat(contacts()[:1], contacts()[161:201], contacts()[1:11])
 	d.lay(t, "charlie/late.csv", late)
@@ -162,8 +181,9 @@ func TestADayInTheLife(t *testing.T) {
 	d.awaits(t, "the message waits", func() bool { return len(d.ask(t, `SELECT kind FROM river_job WHERE state = 'retryable'`)) == 1 })
 	d.exec(t, `UPDATE river_job SET scheduled_at = now() WHERE state = 'retryable'`)
 	d.awaits(t, "everything is done", func() bool {
-		return len(d.ask(t, `SELECT feed FROM schedule_slots WHERE ended IS NULL`)) == 0 && len(d.ask(t, untold)) == 0
+		return len(d.ask(t, `SELECT feed FROM schedule_slots WHERE ended IS NULL AND verdict <> 'missed'`)) == 0 && len(d.ask(t, untold)) == 0
 	})
+	require.Empty(t, d.waits(t, exitDone))
 	for _, p := range replicas {
 		require.NoError(t, p.Process.Signal(syscall.SIGTERM))
 		require.Equal(t, exitDone, p.ends(t), &p.err)
@@ -202,6 +222,7 @@ func (d *day) requireTold(t *testing.T) {
 	t.Helper()
 	const drop = "bravo: 1 drop held"
 	const late = "charlie: no file by 07:30"
+	const missed = "bravo: a slot was missed"
 	told := map[string]event{}
 	for _, p := range d.got("monitor") {
 		require.Equal(t, "Bearer Token-Of-Monitor_1", p.login)
@@ -214,6 +235,7 @@ func (d *day) requireTold(t *testing.T) {
 	require.Equal(t, map[string]event{
 		"acme: 95 of 100 rows loaded":   {Event: "run", Subject: "acme: 95 of 100 rows loaded", Feed: "acme", Outcomes: outcomes(95, 0, 5)},
 		drop:                            {Event: "run", Subject: drop, Feed: "bravo", Trouble: true, Outcomes: outcomes(0, 0, 0)},
+		missed:                          {Event: "slot_missed", Subject: missed, Feed: "bravo", Trouble: true},
 		late:                            {Event: "late_drop", Subject: late, Feed: "charlie", Trouble: true},
 		"charlie: 40 of 50 rows loaded": {Event: "run", Subject: "charlie: 40 of 50 rows loaded", Feed: "charlie", Outcomes: outcomes(40, 10, 0)},
 	}, told)
@@ -226,7 +248,7 @@ func (d *day) requireTold(t *testing.T) {
 		subject, _, _ := strings.Cut(said.Text, "\n")
 		team = append(team, subject)
 	}
-	require.ElementsMatch(t, []string{drop, late}, team)
+	require.ElementsMatch(t, []string{drop, late, missed}, team)
 	require.Equal(t, []string{"<manager@example.com> " + late}, d.mailed())
 
 	pager := d.got("pager")
@@ -311,6 +333,7 @@ func (d *day) requireLogged(t *testing.T, replicas []*process) {
 	require.Equal(t, map[string]int{
 		"INFO importer serve has started":                                     2,
 		"INFO a slot of the schedule acme":                                    1,
+		"WARN a slot of the schedule bravo":                                   1,
 		"INFO a slot of the schedule bravo":                                   1,
 		"INFO a slot of the schedule charlie":                                 1,
 		"INFO a drop acme leads.csv":                                          1,
