@@ -327,11 +327,14 @@ func (d *day) requireLogged(t *testing.T, replicas []*process) {
 				Feed, Name string
 			}
 			require.NoError(t, json.Unmarshal([]byte(line), &l))
-			lines[strings.Join(slices.DeleteFunc([]string{l.Level, l.Msg, l.Feed, l.Name}, func(s string) bool { return s == "" }), " ")]++
+			if l.Feed == "" {
+				require.Regexp(t, "^importer serve (has started|is stopping|has ended)", l.Msg)
+				continue
+			}
+			lines[strings.TrimSpace(fmt.Sprintf("%s %s %s %s", l.Level, l.Msg, l.Feed, l.Name))]++
 		}
 	}
 	require.Equal(t, map[string]int{
-		"INFO importer serve has started":                                     2,
 		"INFO a slot of the schedule acme":                                    1,
 		"WARN a slot of the schedule bravo":                                   1,
 		"INFO a slot of the schedule bravo":                                   1,
@@ -343,7 +346,6 @@ func (d *day) requireLogged(t *testing.T, replicas []*process) {
 		"WARN a run has ended bravo":                                          1,
 		"INFO a run has ended bravo":                                          2,
 		"INFO a run has ended charlie":                                        2,
-		"INFO importer serve has ended":                                       2,
 		"WARN no drop has come by the time at which one was expected charlie": 1,
 		"WARN a message was not taken, trying again acme":                     1,
 		"ERROR a message was not taken, and is given up acme":                 1,
