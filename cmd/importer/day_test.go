@@ -310,6 +310,7 @@ func (d *day) requireLogged(t *testing.T, replicas []*process) {
 	}
 	require.Equal(t, map[string]int{
 		"INFO importer serve has started":                                     2,
+		"INFO importer serve is stopping, and waits for the calls under way":  2,
 		"INFO a slot of the schedule acme":                                    1,
 		"INFO a slot of the schedule bravo":                                   1,
 		"INFO a slot of the schedule charlie":                                 1,
