@@ -8,6 +8,8 @@ GOLANGCI := $(TOOLS)/golangci-lint-v2.15.0
 GOVULNCHECK := $(TOOLS)/govulncheck-v1.1.4
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 PACKAGES := ./...
+# Many tests wait for processes and for PostgreSQL more than they compute.
+ABREAST := 4
 # The others start no goroutines and share nothing; those of cmd/importer run
 # whole imports, and so all of them.
 RACING := ./cmd/... ./internal/daemon/... ./internal/importer ./internal/ledger/... ./internal/localpg ./internal/nonagent/... ./internal/report ./internal/source
@@ -26,7 +28,7 @@ demo: setup build ## one full morning on a private PostgreSQL and a simulated di
 .PHONY: test
 test: ## all tests
 	@tools/setup test
-	$(GO) test $(PACKAGES)
+	$(GO) test -p $(ABREAST) $(PACKAGES)
 
 .PHONY: setup
 setup: ## install what demo needs: PostgreSQL's programs
@@ -41,11 +43,9 @@ check: lint ## what every commit passes: formatting, lint, vet, the tests
 	$(MAKE) test
 
 .PHONY: lint
-lint: $(GOLANGCI) ## golangci-lint, also for darwin; go vet; go mod tidy; the unit; known vulnerabilities
+lint: $(GOLANGCI) ## golangci-lint with go vet; go mod tidy; the unit; known vulnerabilities
 	$(GOLANGCI) run
-	$(GO) vet $(PACKAGES)
 	$(GO) vet -tags crashpoints ./internal/crashpoint/
-	GOOS=darwin GOARCH=arm64 $(GO) vet ./cmd/... ./internal/localpg/
 	$(GO) mod tidy -diff
 	@tools/unit configs/systemd/importer.service
 	@$(MAKE) --no-print-directory vuln
@@ -57,7 +57,7 @@ vuln: $(GOVULNCHECK)
 .PHONY: race
 race: ## the tests of what does several things at once, under the race detector
 	@tools/setup race
-	CGO_ENABLED=1 $(GO) test -race -skip '$(TYPING)' $(RACING)
+	CGO_ENABLED=1 $(GO) test -race -p $(ABREAST) -skip '$(TYPING)' $(RACING)
 
 .PHONY: crash
 crash: setup ## kill real imports at random moments: 200 times, or CRASH_KILLS=2000, or CRASH_FOR=20m
