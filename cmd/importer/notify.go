@@ -12,6 +12,7 @@ import (
 
 	"importer/internal/config"
 	"importer/internal/daemon"
+	"importer/internal/importer"
 	"importer/internal/ledger"
 	"importer/internal/nonagent"
 	"importer/internal/notify"
@@ -85,6 +86,12 @@ func message(id string, n report.Notice) notify.Message {
 	return notify.Message{ID: id, Subject: n.Subject, Text: n.Text, Data: n.Data}
 }
 
+// runNotice is what there is to tell of a run. That numbers are on a do-not-call list
+// is no trouble.
+func runNotice(r importer.RunInfo) report.Notice {
+	return report.RunNotice(r, nonagent.ReasonDNC, nonagent.ReasonCampaignDNC)
+}
+
 // tellOf tells a target of what has happened to a feed, if it wants to hear that.
 // An error comes with whether to try again.
 func (a *app) tellOf(ctx context.Context, feed string, zone *time.Location, id, name, when string, e daemon.Event) (again bool, err error) {
@@ -105,7 +112,7 @@ func (a *app) tellOf(ctx context.Context, feed string, zone *time.Location, id, 
 		if err != nil {
 			return true, err
 		}
-		n = report.RunNotice(runs[0], nonagent.ReasonDNC, nonagent.ReasonCampaignDNC)
+		n = runNotice(runs[0])
 		if !n.Trouble && e.Tries == 0 && (when == daemon.TellTrouble || len(runs[0].Drops) == 0) { // nothing has happened
 			return false, nil
 		}

@@ -354,7 +354,7 @@ func (a *app) logRun(feed string, id int64) {
 	switch {
 	case run.Error != "":
 		level = slog.LevelError
-	case importer.Summary{Drops: run.Drops, Alarms: run.Alarms}.NeedsPerson():
+	case runNotice(run).Trouble:
 		level = slog.LevelWarn
 	}
 	a.log.Log(ctx, level, "a run has ended", "feed", feed, "run", run.ID, "outcomes", outcomes(counts), "calls", run.Calls, "seconds", math.Round(run.Seconds*1000)/1000, "err", run.Error)

@@ -71,15 +71,15 @@ func spentHere() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// peakMemory is the most memory that a process has had so far, in bytes; 0
-// when it is gone.
-func peakMemory(pid int) int {
+// memory is what a process has of it, in bytes; 0 when it is gone. what is
+// VmHWM: for the most so far, VmRSS: for now.
+func memory(pid int, what string) int {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+		if rest, ok := strings.CutPrefix(line, what); ok {
 			kb, _ := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")))
 			return kb << 10
 		}

@@ -30,6 +30,7 @@ var parts = []struct {
 	{"deliver", deliver},
 	{"known", known},
 	{"claims", claims},
+	{"idle", idle},
 }
 
 func main() {
@@ -79,7 +80,7 @@ func run(ctx context.Context) (missed int, err error) {
 }
 
 func optionsFrom(env func(string) string) (options, error) {
-	o := options{parts: "read deliver known claims", rows: 1_000_000, held: 10_000_000}
+	o := options{parts: "read deliver known claims idle", rows: 1_000_000, held: 10_000_000}
 	if only := env("BENCH"); only != "" {
 		o.parts = only
 	}

@@ -34,7 +34,7 @@ func reader(what string, in *os.File, out io.Writer) error {
 	if err := r.read(what, in, from); err != nil {
 		return err
 	}
-	r.Seconds, r.Bytes, r.Memory = (spentHere() - before).Seconds(), from.n, peakMemory(os.Getpid())
+	r.Seconds, r.Bytes, r.Memory = (spentHere() - before).Seconds(), from.n, memory(os.Getpid(), "VmHWM:")
 	return json.NewEncoder(out).Encode(r)
 }
 

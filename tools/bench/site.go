@@ -200,7 +200,7 @@ func watchMemory(pid int) (peak func() int) {
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			most = max(most, peakMemory(pid))
+			most = max(most, memory(pid, "VmHWM:"))
 			select {
 			case <-tick.C:
 			case <-stop:
