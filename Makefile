@@ -12,7 +12,7 @@ PACKAGES := ./...
 ABREAST := 4
 # The others start no goroutines and share nothing; those of cmd/importer run
 # whole imports, and so all of them.
-RACING := ./cmd/... ./internal/daemon/... ./internal/importer ./internal/ledger/... ./internal/localpg ./internal/nonagent/... ./internal/report ./internal/source
+RACING := ./cmd/... ./internal/daemon/... ./internal/importer ./internal/ledger ./internal/nonagent ./internal/source
 # Scripts type one command after the other. What those do at once, other tests do
 # under worse conditions.
 TYPING := ^TestScripts$$
