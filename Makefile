@@ -8,11 +8,9 @@ GOLANGCI := $(TOOLS)/golangci-lint-v2.15.0
 GOVULNCHECK := $(TOOLS)/govulncheck-v1.1.4
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 PACKAGES := ./...
-# Many tests wait for processes and for PostgreSQL more than they compute.
-ABREAST := 4
-# The others start no goroutines and share nothing; those of cmd/importer run
-# whole imports, and so all of them.
-RACING := ./cmd/... ./internal/daemon/... ./internal/importer ./internal/ledger ./internal/nonagent ./internal/source
+# Those of cmd/importer and of the daemon run whole imports on real ledgers, and so
+# the rooms that are not named here.
+RACING := ./cmd/importer ./internal/daemon/... ./internal/importer ./internal/source
 # Scripts type one command after the other. What those do at once, other tests do
 # under worse conditions.
 TYPING := ^TestScripts$$
@@ -28,7 +26,7 @@ demo: setup build ## one full morning on a private PostgreSQL and a simulated di
 .PHONY: test
 test: ## all tests
 	@tools/setup test
-	$(GO) test -p $(ABREAST) $(PACKAGES)
+	$(GO) test $(PACKAGES)
 
 .PHONY: setup
 setup: ## install what demo needs: PostgreSQL's programs
@@ -57,7 +55,7 @@ vuln: $(GOVULNCHECK)
 .PHONY: race
 race: ## the tests of what does several things at once, under the race detector
 	@tools/setup race
-	CGO_ENABLED=1 $(GO) test -race -p $(ABREAST) -skip '$(TYPING)' $(RACING)
+	CGO_ENABLED=1 $(GO) test -race -skip '$(TYPING)' $(RACING)
 
 .PHONY: crash
 crash: setup ## kill real imports at random moments: 200 times, or CRASH_KILLS=2000, or CRASH_FOR=20m
