@@ -10,11 +10,10 @@ import (
 	"importer/internal/daemon"
 )
 
-// A thousand feeds are due at the same second: each has one run, whichever of two
+// A thousand feeds (many) are due at the same second: each has one run, whichever of two
 // replicas carries it.
 func TestAThousandFeedsAreDueAtOnce(t *testing.T) {
 	t.Parallel()
-	const many = 1000
 	six := time.Date(2026, time.March, 2, 6, 0, 0, 0, newYork(t))
 	b := newBench(t, six.Add(-time.Minute))
 	feeds := make([]daemon.Feed, many)
