@@ -138,7 +138,8 @@ func (a *app) openLedger(ctx context.Context) error {
 // migrate brings the ledger's schema and the job engine's up to date; of many
 // starters one does.
 func (a *app) migrate(ctx context.Context) (steps int, err error) {
-	err = a.ledger.Alone(ctx, func() error {
+	const within = 5 * time.Minute // as goose waits for a lock of its own
+	err = a.ledger.Alone(ctx, within, func() error {
 		if steps, err = a.ledger.Migrate(ctx); err != nil {
 			return err
 		}

@@ -119,25 +119,22 @@ func (l *Ledger) Version(ctx context.Context) (current, wanted int64, err error)
 	return current, wanted, err
 }
 
-// Alone does work while no other process does any under the same lock, for which it
-// waits as long as goose does for its own.
-func (l *Ledger) Alone(ctx context.Context, work func() error) error {
+// Alone does work while no other process does any under the same lock, which is
+// waited for no longer than within.
+func (l *Ledger) Alone(ctx context.Context, within time.Duration, work func() error) error {
 	conn, err := l.pool.Acquire(ctx)
 	if err != nil {
 		return classify(ctx, err)
 	}
 	defer conn.Release()
-	const (
-		lock   = `SET lock_timeout = '5min'; SELECT pg_advisory_lock(hashtextextended('importer.migrate', 0)); RESET lock_timeout`
-		unlock = `SELECT pg_advisory_unlock(hashtextextended('importer.migrate', 0))`
-	)
+	const unlock = `SELECT pg_advisory_unlock(hashtextextended('importer.migrate', 0))`
+	lock := fmt.Sprintf(`SET lock_timeout = %d; SELECT pg_advisory_lock(hashtextextended('importer.migrate', 0)); RESET lock_timeout`, within.Milliseconds())
 	if _, err := conn.Exec(ctx, lock); err != nil {
-		err = errors.Join(classify(ctx, err), conn.Conn().Close(context.WithoutCancel(ctx))) // its settings are not the pool's
 		var pg *pgconn.PgError
 		if errors.As(err, &pg) && pg.Code == "55P03" {
-			err = errors.New("another importer has been bringing the ledger's schema up to date for five minutes: see that it ends, then try again")
+			err = fmt.Errorf("another importer has been bringing the ledger's schema up to date for %s: see that it ends, then try again", within)
 		}
-		return err
+		return errors.Join(classify(ctx, err), conn.Conn().Close(context.WithoutCancel(ctx))) // its settings are not the pool's
 	}
 	worked := work()
 	if _, err := conn.Exec(context.WithoutCancel(ctx), unlock); err != nil {

@@ -155,3 +155,19 @@ func TestPartitionsExistBeforeTheyAreNeeded(t *testing.T) {
 	require.NoError(t, g.Wait())
 	require.Equal(t, 6, ask[int](t, conn, partitions, ""))
 }
+
+// A starter that does not come to its end keeps no other waiting for ever.
+func TestWhoeverMigratesIsNotWaitedForForEver(t *testing.T) {
+	t.Parallel()
+	dsn := ledgertest.Database(t)
+	one, two := ledgertest.OpenAt(t, dsn), ledgertest.OpenAt(t, dsn)
+	ran := false
+	require.NoError(t, one.Alone(t.Context(), time.Minute, func() error {
+		err := two.Alone(t.Context(), time.Millisecond, func() error { ran = true; return nil })
+		require.EqualError(t, err, "another importer has been bringing the ledger's schema up to date for 1ms: see that it ends, then try again")
+		return nil
+	}))
+	require.False(t, ran)
+	require.NoError(t, two.Alone(t.Context(), time.Millisecond, func() error { ran = true; return nil }))
+	require.True(t, ran)
+}
