@@ -216,7 +216,7 @@ func TestALedgerThatStaysGoneStopsTheRunAndLosesNoRow(t *testing.T) {
 func TestAFullDiskOfTheLedgerStopsTheRunWithOneSentence(t *testing.T) {
 	t.Parallel()
 	const rows, nth = 40, 10
-	s := faultySite(t, rows, with(brisk, "wait: 500ms", "quiescence: 500ms"))
+	s := faultySite(t, rows, with(brisk, "wait: 500ms", "timeout: 5s", "quiescence: 5s"))
 	s.contacts(t, "more.csv", shuffled(contacts()))
 	fill, empty := s.smallDisk(t)
 	reached, release := s.at(t, nth)
@@ -318,7 +318,7 @@ func TestABrokenOffTransactionAloneIsRetried(t *testing.T) {
 func TestADeadlockBreaksOffATransactionAndNoCall(t *testing.T) {
 	t.Parallel()
 	const rows = 12
-	s := faultySite(t, rows, brisk)
+	s := faultySite(t, rows, with(brisk, "timeout: 10s"))
 	reached, release := s.at(t, 1)
 	p := s.imports(t)
 	<-reached // the first row goes alone; then rows 2 to 5 are armed together

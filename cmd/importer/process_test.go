@@ -174,8 +174,10 @@ func (p *process) result(t *testing.T) result {
 	return r
 }
 
-// at calls what once, when the dialer gets its nth add_lead, which waits with
-// all later ones until release is called.
+// at tells when the dialer gets its nth add_lead, which waits with all later
+// ones until release is called. That has to be within the configuration's
+// quiescence, however crowded the machine is: after it importers rightly take
+// such calls for ended and make others.
 func (s *site) at(t *testing.T, nth int) (reached <-chan struct{}, release func()) {
 	t.Helper()
 	arrived, gate := make(chan struct{}), make(chan struct{})

@@ -305,7 +305,7 @@ func TestAFailingImportShowsNeitherSecretsNorPeople(t *testing.T) {
 
 func TestArgumentsShowNoSecrets(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, privately(canaryConfig))
+	s := newSite(t, privately(with(canaryConfig, "timeout: 10s")))
 	// The test's name is short so that the socket fits into the state directory.
 	s.letPostgresPass(t)
 	s.write(t, "leads.csv", canaries)

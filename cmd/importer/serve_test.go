@@ -24,7 +24,7 @@ const often = "serve: {listen: \"\"}\n" + hasty + `    schedule: "@every 1s"
 // once. The one that carries the run is killed, and another brings it to its end.
 func TestReplicasShareTheSlots(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, often)
+	s := newSite(t, with(often, "timeout: 5s", "quiescence: 5s"))
 	require.NoError(t, os.Mkdir(filepath.Join(s.dir, "drops"), 0o700))
 	reached, release := s.at(t, 60)
 	replicas := []*process{s.start(t, "serve"), s.start(t, "serve"), s.start(t, "serve")}
@@ -32,9 +32,11 @@ func TestReplicasShareTheSlots(t *testing.T) {
 	<-reached
 	for _, p := range replicas[:2] {
 		p.kill()
-		p.ends(t)
 	}
 	release()
+	for _, p := range replicas[:2] {
+		require.Equal(t, -1, p.ends(t), &p.err)
+	}
 	require.Eventually(t, func() bool {
 		_, err := os.Stat(filepath.Join(s.dir, "drops", "imported", "contacts.csv"))
 		return err == nil
