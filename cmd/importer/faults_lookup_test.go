@@ -130,6 +130,56 @@ func TestALookupThatFailsIsNeverTakenForAbsent(t *testing.T) {
 	}
 }
 
+// Faults 21 and 35. The dialer dies with calls under way, and stays dead for
+// longer than anybody waits. No person need look: the next run asks.
+func TestADialerThatDiesIsAskedWhenItIsThereAgain(t *testing.T) {
+	t.Parallel()
+	for name, dies := range map[string]func(*testing.T, *site) (back func()){
+		"connections are refused": func(t *testing.T, s *site) func() {
+			p := s.poisoned(t)
+			reached, release := s.at(t, 9)
+			go func() {
+				<-reached
+				p.Stop()
+				release()
+			}()
+			return func() { require.NoError(t, p.Start()) }
+		},
+		"answers stay away": func(_ *testing.T, s *site) func() {
+			var dead, lost atomic.Bool
+			s.dialer.SetFault(func(r *dialersim.Request) dialersim.Fault {
+				if r.Function == "add_lead" && r.Nth == 9 {
+					dead.Store(true)
+				}
+				if !dead.Load() {
+					return dialersim.Fault{}
+				}
+				// One of the calls under way is carried out.
+				return dialersim.Fault{Skip: lost.Swap(true), Answer: lose}
+			})
+			return func() { s.dialer.SetFault(nil) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const rows = 24
+			s := faultySite(t, rows, with(brisk, "timeout: 300ms", "quiescence: 300ms", "stop_after: 8s"))
+			back := dies(t, s)
+			p := s.imports(t)
+			require.Equal(t, exitFailed, p.ends(t), &p.err)
+			require.Regexp(t, `(?m)^importer: the dialer has (not been well|answered nothing) for 8s, `, p.err.String())
+			require.Zero(t, s.states(t)["review"])
+			require.Positive(t, s.states(t)["unknown"])
+
+			back()
+			p = s.imports(t)
+			require.Zero(t, p.ends(t), &p.err)
+			require.Positive(t, s.requireAllLoaded(t, rows))
+			s.requireEachLeadOnce(t, rows)
+		})
+	}
+}
+
 // Faults 35 and 55. No lookup is ever answered: a person must look, and nothing
 // is sent again.
 func TestRowsWhoseLookupsNeverAnswerEndInReview(t *testing.T) {

@@ -229,11 +229,12 @@ func (a authority) issue(t *testing.T, address string, ends time.Duration) tls.C
 }
 
 // dyingListener makes connections that the server closes in the very moment in
-// which they are used once more, after so many answers. It keeps what was sent
-// to them then.
+// which they are used once more, after so many answers, the one after a few more
+// than the other: a question of several calls must not meet it each time. It keeps
+// what was sent to them then.
 type dyingListener struct {
 	net.Listener
-	answers int
+	answers, accepted int
 
 	mu   sync.Mutex
 	lost []string
@@ -244,7 +245,8 @@ func (l *dyingListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &dyingConn{Conn: conn, of: l, left: l.answers}, nil
+	l.accepted++
+	return &dyingConn{Conn: conn, of: l, left: l.answers + l.accepted%7}, nil
 }
 
 type dyingConn struct {

@@ -84,9 +84,20 @@ func (d *delivery) token(ctx context.Context, leadID int64) (token string, err e
 	return token, err
 }
 
-// prove makes a harmless write to one of our own leads if rows wait for the
-// proof that the dialer's lead table takes writes again.
-func (d *delivery) prove(ctx context.Context, batch []*item, controls []OwnLead) {
+// prove tells for which rows a lookup that begins now may say "absent": the call
+// can no longer take effect, and the lead table has answered a write since.
+// Blocked inserts wait unseen while searches are answered. Where only the write is
+// missing, a harmless one is made to one of our own leads.
+func (d *delivery) prove(ctx context.Context, batch []*item, controls []OwnLead) []bool {
+	d.writeOwn(ctx, batch, controls)
+	proven, now := make([]bool, len(batch)), d.Clock()
+	for i, it := range batch {
+		proven[i] = now > it.quiet && d.line.wroteSince(it.quiet)
+	}
+	return proven
+}
+
+func (d *delivery) writeOwn(ctx context.Context, batch []*item, controls []OwnLead) {
 	now := d.Clock()
 	needed := slices.ContainsFunc(batch, func(it *item) bool {
 		return now > it.quiet && !d.line.wroteSince(it.quiet)

@@ -729,6 +729,7 @@ type inconclusive struct{}
 func (inconclusive) Error() string                  { return "inconclusive" }
 func (inconclusive) Final() (importer.Reason, bool) { return "", false }
 func (inconclusive) Over() bool                     { return true }
+func (inconclusive) Answered() bool                 { return true }
 
 // refused is a lookup's error that every further one would end with.
 type refused struct{}
@@ -736,6 +737,7 @@ type refused struct{}
 func (refused) Error() string                  { return "login refused" }
 func (refused) Final() (importer.Reason, bool) { return "login_refused", true }
 func (refused) Over() bool                     { return true }
+func (refused) Answered() bool                 { return true }
 
 func TestARefusedLoginInALookupStopsTheRunAfterOneQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

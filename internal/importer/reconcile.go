@@ -3,6 +3,7 @@ package importer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -12,7 +13,7 @@ import (
 
 const (
 	questionRows = 100 // numbers in one lead_search
-	askedLongest = 10  // questions, since a call can no longer take effect, before a person is asked
+	askedLongest = 10  // questions to a dialer that is there, since a call can no longer take effect, before a person is asked
 )
 
 // inherit takes over a row whose call an earlier process may have made.
@@ -128,29 +129,27 @@ func (d *delivery) askAbout(ctx context.Context, batch []*item, in inquiry) erro
 	if err != nil {
 		return err
 	}
-	d.prove(ctx, batch, controls)
-	proven := make([]bool, len(batch))
-	began := d.Clock()
-	for i, it := range batch {
-		// "Absent" counts only when the call can no longer take effect and the
-		// lead table has answered a write since: blocked inserts wait unseen
-		// while searches are answered.
-		proven[i] = began > it.quiet && d.line.wroteSince(it.quiet)
+	var proven []bool
+	var found map[string][]int64
+	controlled := false
+	there, err := d.knock(ctx)
+	if err == nil {
+		proven = d.prove(ctx, batch, controls)
+		found, controlled, err = d.search(ctx, in, controls)
 	}
-	found, controlled, err := d.search(ctx, in, controls)
 	crashpoint.Reach(crashpoint.LookedUp)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err != nil && !d.mute {
-		d.Log.Warn("a lookup was not answered, it is made again", "drop", d.drop.ID, "rows", len(batch), "err", err)
+	if err := d.heard(err, there, len(batch)); err != nil {
+		return err
 	}
-	d.mute = err != nil // said once until a lookup is answered
 	for i, it := range batch {
 		id, all := int64(0), false
-		if err == nil {
+		switch {
+		case err == nil:
 			id, all = d.ownAmong(ctx, it, found[it.Lead.PhoneNumber])
-		} else {
+		case there:
 			it.among = max(1, len(batch)/2) // one number may spoil the answer for all
 		}
 		switch {
@@ -162,13 +161,13 @@ func (d *delivery) askAbout(ctx context.Context, batch []*item, in inquiry) erro
 			}
 			d.done <- s
 		case !all || !controlled:
-			d.askAgain(it)
+			d.askAgain(it, there)
 		case it.refused:
 			// The dialer refused this attempt as a duplicate and none of the
 			// number's leads is ours.
 			d.done <- d.conclude(it, Duplicate, ReasonDialerDuplicate)
 		case !proven[i]:
-			d.askAgain(it)
+			d.askAgain(it, true)
 		case it.Lost+it.notRun >= maxAttempts:
 			d.done <- d.conclude(it, Failed, ReasonAttemptsExhausted)
 		default:
@@ -184,15 +183,51 @@ func (d *delivery) conclude(it *item, to State, why Reason) settling {
 	return settling{it: it, s: Settlement{Record: it.Record, Attempt: it.Attempt, From: Unknown, To: to, Reason: why}}
 }
 
-// askAgain puts a question off, or hands the row to a person.
-func (d *delivery) askAgain(it *item) {
+// knock asks for something that any dialer answers, if the last lookup went
+// unanswered, and tells whether the dialer is there: else its silence about a row
+// says nothing.
+func (d *delivery) knock(ctx context.Context) (there bool, err error) {
+	if d.deaf == 0 {
+		return true, nil
+	}
+	const anyLead = 1
+	_, err = d.token(ctx, anyLead)
+	var known LookupError
+	if errors.As(err, &known) && known.Answered() {
+		err = nil
+	}
+	return err == nil, err
+}
+
+// heard takes note of how a lookup went. A *StopError says that the dialer was
+// there for none of them for too long: their rows are asked about by a later run,
+// when it is there again.
+func (d *delivery) heard(err error, there bool, rows int) error {
+	now := max(d.Clock(), 1)
+	switch {
+	case err == nil:
+		d.deaf = 0
+	case d.deaf == 0:
+		d.Log.Warn("a lookup was not answered, it is made again", "drop", d.drop.ID, "rows", rows, "err", err)
+		d.deaf = now
+	case there:
+		d.deaf = now
+	case now-d.deaf >= d.Limits.GiveUp:
+		return &StopError{ReasonDialerFailing, fmt.Errorf("the dialer has answered nothing for %s, and what became of the rows whose answers were lost is asked when it is there again: %w", d.Limits.GiveUp, err)}
+	}
+	return nil
+}
+
+// askAgain puts a question off, or hands the row to a person. counts tells that
+// the dialer was there and could have answered it.
+func (d *delivery) askAgain(it *item, counts bool) {
 	it.slot.asked()
 	if d.NoWait {
 		d.leaveRow(it)
 		return
 	}
 	now := d.Clock()
-	if now > it.quiet {
+	if counts && now > it.quiet {
 		it.asks++
 	}
 	if it.asks >= askedLongest {

@@ -106,4 +106,7 @@ func (e *Error) Final() (importer.Reason, bool) {
 // nothing about the dialer behind it.
 func (e *Error) Over() bool { return !e.busy }
 
+// Answered implements importer.LookupError.
+func (e *Error) Answered() bool { return e.Kind != KindTransient }
+
 var _ importer.LookupError = (*Error)(nil)
