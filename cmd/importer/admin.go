@@ -77,8 +77,9 @@ func configCommand(sh *shell) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				a.tellLacks()
 				if len(a.cfg.Lacks) > 0 {
-					return usagef("the warnings name what is not there: feeds and targets that need it cannot be used")
+					return usagef("the warnings name what is not there: dialers, feeds and targets that need it cannot be used")
 				}
 				text, err := a.cfg.Redacted()
 				if err != nil {

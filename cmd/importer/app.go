@@ -76,13 +76,20 @@ func (sh *shell) load() (*app, error) {
 	return a, nil
 }
 
-// needs is an error when what a feed's source or key, or a target, cannot be used
-// without is not there. Its name is that in config.Config.Lacks.
+// needs is an error when what a feed's source or key, a target or a dialer cannot
+// be used without is not there. Its name is that in config.Config.Lacks.
 func (a *app) needs(what string) error {
 	if lacks, found := a.cfg.Lacks[what]; found {
 		return lacks
 	}
 	return nil
+}
+
+// tellLacks tells of all that is not there. A command that needs it says so itself.
+func (a *app) tellLacks() {
+	for _, lack := range a.cfg.Lacking() {
+		a.tell(fmt.Sprint("warning: ", lack))
+	}
 }
 
 // logger writes text on a terminal, and JSON elsewhere.
@@ -283,6 +290,9 @@ func (a *app) feed(name string) (config.Feed, error) {
 
 // importerFor wires a feed's importer. The caller closes the client.
 func (a *app) importerFor(name string, f config.Feed, w importer.Watcher) (*importer.Importer, importer.Feed, *nonagent.Client, error) {
+	if err := a.needs("dialers." + f.Dialer); err != nil {
+		return nil, importer.Feed{}, nil, err
+	}
 	d := a.cfg.Dialers[f.Dialer]
 	client, err := dialerClient(d)
 	if err != nil {

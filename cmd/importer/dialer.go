@@ -92,7 +92,7 @@ func (a *app) dialer(name string) (string, config.Dialer, error) {
 	if !ok {
 		return "", d, usagef("say which dialer: --dialer with one of %s", strings.Join(known, ", "))
 	}
-	return name, d, nil
+	return name, d, a.needs("dialers." + name)
 }
 
 func dialerVersion(ctx context.Context, d asked, _ []string) error {

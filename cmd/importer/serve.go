@@ -51,6 +51,9 @@ func (sh *shell) serve(ctx context.Context) error {
 		return err
 	}
 	defer a.close()
+	if err := a.reachesDialers(); err != nil {
+		return err
+	}
 	s := &server{app: a}
 	a.health = health.New(health.Options{Version: version(), Log: a.log, Now: time.Now, Reload: s.reload})
 	hide, err := a.health.Show(ctx, a.cfg.Serve.Listen)
@@ -151,6 +154,9 @@ func (s *server) reload() error {
 	if old.StateDir != fresh.StateDir || !reflect.DeepEqual(old.Ledger, fresh.Ledger) || old.Serve != fresh.Serve {
 		return errors.New("state_dir, ledger or serve have changed, which needs a restart of importer serve")
 	}
+	if err := b.reachesDialers(); err != nil {
+		return err
+	}
 	b.keys, b.ledger, b.health = s.keys, s.ledger, s.health
 	feeds, err := b.daemonFeeds()
 	if err != nil {
@@ -178,6 +184,19 @@ func (a *app) awaitLedger(ctx context.Context) error {
 		a.ledger, a.server = nil, nil
 		return retry.RetryableError(err)
 	})
+}
+
+// reachesDialers is an error when what the dialer of a feed cannot be called without
+// is not there: each morning would fail. What else is not there is warned of, and
+// keeps no other feed back.
+func (a *app) reachesDialers() error {
+	a.tellLacks()
+	for _, name := range sortedKeys(a.cfg.Feeds) {
+		if err := a.needs("dialers." + a.cfg.Feeds[name].Dialer); err != nil && !noSource(a.cfg.Feeds[name]) {
+			return err
+		}
+	}
+	return nil
 }
 
 // daemonFeeds are the feeds that can be pulled, as the daemon carries them.

@@ -26,8 +26,18 @@ type Config struct {
 
 	// Lacks are the variables and files that are not there, by what cannot be used
 	// without them: the source (feeds.NAME.source) or the PGP key (feeds.NAME.pgp)
-	// of a feed, or a target (notify.NAME). They are among the warnings too.
+	// of a feed, a target (notify.NAME), or a dialer (dialers.NAME).
 	Lacks map[string]*Problems `yaml:"-"`
+}
+
+// Lacking lists what all of Lacks hold, in the order of the file.
+func (c *Config) Lacking() []Problem {
+	var all []Problem
+	for _, lacks := range c.Lacks {
+		all = append(all, lacks.List...)
+	}
+	sortByPlace(all)
+	return all
 }
 
 // Ledger says where the ledger is and how it is treated.

@@ -9,7 +9,7 @@ import (
 	"importer/internal/config"
 )
 
-func TestWhatOneSourceOrTargetLacksKeepsNobodyElseBack(t *testing.T) {
+func TestWhatOneDialerSourceOrTargetLacksKeepsNobodyElseBack(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ text, who, want string }{
 		"a variable":                {with("source: {sftp: {" + server + ", password: '${IMPORTER_TEST_UNSET}'}}"), "feeds.acme.source", "10:86: feeds.acme.source.sftp.password uses the environment variable IMPORTER_TEST_UNSET, which is not set: set it before you start the importer"},
@@ -23,6 +23,9 @@ func TestWhatOneSourceOrTargetLacksKeepsNobodyElseBack(t *testing.T) {
 		"a header":                  {with("source: {https: {" + page + ", headers: {X-Key: '${IMPORTER_TEST_UNSET}'}}}"), "feeds.acme.source", "10:95: feeds.acme.source.https.headers.X-Key uses the environment variable IMPORTER_TEST_UNSET, which is not set: set it before you start the importer"},
 		"a page's authority":        {with("source: {https: {" + page + ", ca_file: ca.pem}}"), "feeds.acme.source", "10:87: feeds.acme.source.https.ca_file ca.pem cannot be read (no such file or directory): correct the path"},
 		"a PGP key":                 {with("pgp_key_file: key"), "feeds.acme.pgp", "10:19: feeds.acme.pgp_key_file key cannot be read (no such file or directory): put the private key there or correct the path"},
+		"a dialer's password":       {strings.Replace(smallest, "password: secret-1", "password: '${IMPORTER_TEST_UNSET}'", 1), "dialers.main", "5:15: dialers.main.password uses the environment variable IMPORTER_TEST_UNSET, which is not set: set it before you start the importer"},
+		"a dialer's password file":  {strings.Replace(smallest, "password: secret-1", "password_file: pw", 1), "dialers.main", "5:20: dialers.main.password_file pw cannot be read (no such file or directory): put the password there or correct the path"},
+		"a dialer's authority":      {strings.Replace(smallest, "password: secret-1", "password: secret-1\n    ca_file: ca.pem", 1), "dialers.main", "6:14: dialers.main.ca_file ca.pem cannot be read (no such file or directory): correct the path"},
 		"a chat's address":          {"notify: {my_team: {chat: {url: '${IMPORTER_TEST_UNSET}'}}}\n", "notify.my_team", "1:32: notify.my_team.chat.url uses the environment variable IMPORTER_TEST_UNSET, which is not set: set it before you start the importer"},
 		"a webhook's token":         {"notify: {ops: {webhook: {url: 'https://hooks.example.com', token_file: t}}}\n", "notify.ops", "1:72: notify.ops.webhook.token_file t cannot be read (no such file or directory): put the token there or correct the path"},
 		"a mail server's user":      {"notify: {ops: {mail: {" + letter + ", user: '${IMPORTER_TEST_UNSET}', password: hunter2}}}\n", "notify.ops", "1:106: notify.ops.mail.user uses the environment variable IMPORTER_TEST_UNSET, which is not set: set it before you start the importer"},
@@ -32,10 +35,12 @@ func TestWhatOneSourceOrTargetLacksKeepsNobodyElseBack(t *testing.T) {
 			t.Parallel()
 			cfg, err := load(t, tc.text)
 			require.NoError(t, err)
-			require.Len(t, cfg.Warnings, 1)
-			require.Equal(t, map[string]*config.Problems{tc.who: {List: cfg.Warnings}}, cfg.Lacks)
-			_, got, _ := strings.Cut(cfg.Warnings[0].String(), "importer.yaml:")
-			folder := strings.TrimSuffix(cfg.Warnings[0].File, "importer.yaml")
+			require.Empty(t, cfg.Warnings)
+			lacks := cfg.Lacking()
+			require.Len(t, lacks, 1)
+			require.Equal(t, map[string]*config.Problems{tc.who: {List: lacks}}, cfg.Lacks)
+			_, got, _ := strings.Cut(lacks[0].String(), "importer.yaml:")
+			folder := strings.TrimSuffix(lacks[0].File, "importer.yaml")
 			require.Equal(t, tc.want, strings.ReplaceAll(got, folder, ""))
 		})
 	}

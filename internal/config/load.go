@@ -40,7 +40,8 @@ type Knowledge struct {
 //
 // Relative paths in the file are taken from the file's own folder. The error
 // is a *Problems that lists everything that is wrong at once; Config.Warnings
-// holds what is only unwise, and what is not there but has only one user.
+// holds what is only unwise, and Config.Lacks what is not there but has only one
+// user.
 func Load(path string, known Knowledge) (*Config, error) {
 	f := &findings{file: path, places: map[string]place{}, unread: map[string]bool{}, lacks: map[string]*Problems{}}
 	folder, err := filepath.Abs(filepath.Dir(path))
@@ -62,9 +63,6 @@ func Load(path string, known Knowledge) (*Config, error) {
 	c.inlineSecrets(d.inline)
 	if err := f.err(); err != nil {
 		return nil, err
-	}
-	for _, lacks := range f.lacks {
-		f.warnings = append(f.warnings, lacks.List...)
 	}
 	sortByPlace(f.warnings)
 	cfg.Warnings, cfg.Lacks = f.warnings, f.lacks

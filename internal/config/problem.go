@@ -72,9 +72,10 @@ func (f *findings) unreadable(path, format string, args ...any) {
 	f.unread[path] = true
 }
 
-// ofOne matches the path of what one source, target or PGP key needs and nobody
-// else does; what its groups hold is the one's name in Config.Lacks.
-var ofOne = regexp.MustCompile(`^(?:(feeds\.[^.]+\.source|notify\.[^.]+)\.|(feeds\.[^.]+\.pgp)_)`)
+// ofOne matches the path of what one source, target or PGP key needs, or the calls
+// to one dialer do, and nobody else does; what its groups hold is the one's name in
+// Config.Lacks.
+var ofOne = regexp.MustCompile(`^(?:(feeds\.[^.]+\.source|notify\.[^.]+)\.|(feeds\.[^.]+\.pgp)_|(dialers\.[^.]+)\.(?:password|password_file|ca_file)$)`)
 
 // lacking notes that the value at path is right, but refers to what is not there.
 func (f *findings) lacking(path, format string, args ...any) {
@@ -83,7 +84,7 @@ func (f *findings) lacking(path, format string, args ...any) {
 		f.unreadable(path, format, args...)
 		return
 	}
-	name := one[1] + one[2]
+	name := one[1] + one[2] + one[3]
 	if f.lacks[name] == nil {
 		f.lacks[name] = &Problems{}
 	}
