@@ -293,15 +293,20 @@ func (a *app) importerFor(name string, f config.Feed, w importer.Watcher) (*impo
 	if err := a.needs("dialers." + f.Dialer); err != nil {
 		return nil, importer.Feed{}, nil, err
 	}
-	d := a.cfg.Dialers[f.Dialer]
-	client, err := dialerClient(d)
+	client, err := dialerClient(a.cfg.Dialers[f.Dialer])
 	if err != nil {
 		return nil, importer.Feed{}, nil, usagef("dialers.%s: %w", f.Dialer, err)
 	}
-	feed := feedOf(name, f, d)
+	im, feed := a.importerWithout(name, f, w)
+	im.Dialer = client
+	return im, feed, client, nil
+}
+
+// importerWithout is a feed's importer for what needs no dialer.
+func (a *app) importerWithout(name string, f config.Feed, w importer.Watcher) (*importer.Importer, importer.Feed) {
+	d := a.cfg.Dialers[f.Dialer]
 	im := &importer.Importer{
 		Ledger:    a.ledger,
-		Dialer:    client,
 		DialerKey: dialerKey(d),
 		Keys:      a.keys,
 		Limits:    limitsOf(d, a.cfg.Ledger),
@@ -315,7 +320,7 @@ func (a *app) importerFor(name string, f config.Feed, w importer.Watcher) (*impo
 	im.Reopen = func(drop importer.Drop) (importer.Incoming, error) {
 		return a.incoming(name, f, drop), nil
 	}
-	return im, feed, client, nil
+	return im, feedOf(name, f, d)
 }
 
 func dialerClient(d config.Dialer) (*nonagent.Client, error) {

@@ -54,6 +54,9 @@ func (sh *shell) importFiles(ctx context.Context, files []string, name string, n
 	if err != nil {
 		return err
 	}
+	if err := a.needs("dialers." + feed.Dialer); err != nil {
+		return err
+	}
 	// All files are safe in the spool before the first lead is sent.
 	if err := a.makeState(); err != nil {
 		return err

@@ -183,11 +183,7 @@ func (a *app) discard(ctx context.Context, id int64) error {
 		return err
 	}
 	return a.inSpool(ctx, d.Feed, func() error {
-		im, f, client, err := a.importerFor(d.Feed, feed, newProgress(io.Discard))
-		if err != nil {
-			return err
-		}
-		defer client.Close()
+		im, f := a.importerWithout(d.Feed, feed, newProgress(io.Discard))
 		if _, err := im.Discard(ctx, f, id); err != nil {
 			return err
 		}

@@ -134,7 +134,11 @@ func (c *checker) login(path string, d *Dialer) {
 		c.bad(path+".user", "%s.user has characters other than letters, digits, - and _: the API drops them before it compares, so this user can never match; use one without them", path)
 	}
 	if !c.secret(path, "password", "password", &d.Password, &d.PasswordFile) {
-		c.bad(path+".password", "%s has no password: set password: ${DIALER_PASSWORD} (and that variable), or password_file", path)
+		if _, there := c.places[path+".password"]; there {
+			c.lacking(path+".password", "%s.password is empty: is the variable that it names set?", path)
+		} else {
+			c.bad(path+".password", "%s has no password: set password: ${DIALER_PASSWORD} (and that variable), or password_file", path)
+		}
 	}
 	if password := d.Password.Reveal(); password != "" && !loginText.MatchString(password) {
 		c.bad(path+".password", "the password of %s has characters other than letters, digits, - and _: the API drops them before it compares, so it can never match; give the API user another one", path)

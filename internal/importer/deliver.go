@@ -45,9 +45,10 @@ type delivery struct {
 	open  *gauge        // items between feed and settle
 	left  map[int]bool  // with NoWait: records left to a later reconcile; the feed's and the reconciler's
 	mu    sync.Mutex    // guards left
-	deaf  time.Duration // the reconciler's: since when lookups go unanswered, on Clock; 0: the last one did not
 	later bool          // it is an audit that comes some time after the run
 	fail  func(error)   // ends the delivery
+
+	silence silence // the reconciler's
 }
 
 // item is a row on its way.

@@ -41,7 +41,7 @@ type LookupError interface {
 	// Over tells that the dialer has finished with the call or never got it:
 	// the call is not in flight any more.
 	Over() bool
-	// Answered tells that the dialer has said something about what was asked,
-	// however little: it is there and works.
+	// Answered tells that the dialer has said something to the question, however
+	// little: it is there and works.
 	Answered() bool
 }

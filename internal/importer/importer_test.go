@@ -51,6 +51,7 @@ type dialer struct {
 	blocked  bool // inserts and writes hang, lookups answer
 	waiting  []importer.Call
 	searches func() error
+	fields   func(id int64) error
 	spoils   string                      // a number with which no search is answered
 	hides    string                      // a number of which searches find nothing
 	records  int                         // how many leads a search finds at most, the youngest; 0: all
@@ -192,6 +193,11 @@ func (d *dialer) Search(_ context.Context, list string, phones []string) (map[st
 }
 
 func (d *dialer) Field(_ context.Context, id int64, _ string) (string, error) {
+	if d.fields != nil {
+		if err := d.fields(id); err != nil {
+			return "", err
+		}
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, leads := range d.leads {
@@ -201,7 +207,7 @@ func (d *dialer) Field(_ context.Context, id int64, _ string) (string, error) {
 			}
 		}
 	}
-	return "", errors.New("lead not found")
+	return "", inconclusive{}
 }
 
 func (d *dialer) Touch(context.Context, int64, string, string) error {

@@ -54,6 +54,7 @@ type line struct {
 	notBefore time.Duration // on im.Clock
 	failing   time.Duration // since when the breaker is open, on im.Clock; 0: all is well
 	lastErr   error
+	heardAt   time.Duration // when the dialer answered last, on im.Clock
 	wrote     time.Duration // when the latest write that was answered had begun, on im.Clock
 	written   bool
 	phones    map[string]chan struct{} // numbers with a call in flight
@@ -216,7 +217,7 @@ func (l *line) heard(a Answer, began time.Duration, probe bool) error {
 	}
 	switch a.Verdict {
 	case VerdictAdded, VerdictRejected, VerdictDuplicate:
-		l.answered = true
+		l.answered, l.heardAt = true, l.im.Clock()
 		l.breaker.RecordSuccess()
 		l.watchBreaker()
 		if a.Verdict == VerdictAdded {
@@ -282,6 +283,20 @@ func (l *line) unsent(probe bool) {
 	}
 	l.probing = false
 	l.notify()
+}
+
+// hasAnswered takes note that the dialer has answered something else.
+func (l *line) hasAnswered() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.heardAt = l.im.Clock()
+}
+
+// answeredSince tells whether the dialer has answered anything since t.
+func (l *line) answeredSince(t time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.heardAt > t
 }
 
 // wroteSince tells whether a write that began after t has been answered, which

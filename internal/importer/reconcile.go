@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -129,20 +130,16 @@ func (d *delivery) askAbout(ctx context.Context, batch []*item, in inquiry) erro
 	if err != nil {
 		return err
 	}
-	var proven []bool
-	var found map[string][]int64
-	controlled := false
-	there, err := d.knock(ctx)
-	if err == nil {
-		proven = d.prove(ctx, batch, controls)
-		found, controlled, err = d.search(ctx, in, controls)
-	}
+	began := d.Clock()
+	proven := d.prove(ctx, batch, controls)
+	found, controlled, err := d.search(ctx, in, controls)
 	crashpoint.Reach(crashpoint.LookedUp)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err := d.heard(err, there, len(batch)); err != nil {
-		return err
+	there, tooLong := d.isThere(ctx, err, began)
+	if tooLong != nil {
+		return tooLong
 	}
 	for i, it := range batch {
 		id, all := int64(0), false
@@ -183,39 +180,48 @@ func (d *delivery) conclude(it *item, to State, why Reason) settling {
 	return settling{it: it, s: Settlement{Record: it.Record, Attempt: it.Attempt, From: Unknown, To: to, Reason: why}}
 }
 
-// knock asks for something that any dialer answers, if the last lookup went
-// unanswered, and tells whether the dialer is there: else its silence about a row
-// says nothing.
-func (d *delivery) knock(ctx context.Context) (there bool, err error) {
-	if d.deaf == 0 {
-		return true, nil
-	}
-	const anyLead = 1
-	_, err = d.token(ctx, anyLead)
-	var known LookupError
-	if errors.As(err, &known) && known.Answered() {
-		err = nil
-	}
-	return err == nil, err
+// silence is how the reconciler knows a dialer that answers nobody from one that
+// does not answer about some rows.
+type silence struct {
+	failed time.Duration // when the last lookup was not answered, on Clock; 0: it was
+	knocks int           // in vain, one after the other
+	since  time.Duration // when the first of these was
 }
 
-// heard takes note of how a lookup went. A *StopError says that the dialer was
-// there for none of them for too long: their rows are asked about by a later run,
-// when it is there again.
-func (d *delivery) heard(err error, there bool, rows int) error {
-	now := max(d.Clock(), 1)
-	switch {
-	case err == nil:
-		d.deaf = 0
-	case d.deaf == 0:
-		d.Log.Warn("a lookup was not answered, it is made again", "drop", d.drop.ID, "rows", rows, "err", err)
-		d.deaf = now
-	case there:
-		d.deaf = now
-	case now-d.deaf >= d.Limits.GiveUp:
-		return &StopError{ReasonDialerFailing, fmt.Errorf("the dialer has answered nothing for %s, and what became of the rows whose answers were lost is asked when it is there again: %w", d.Limits.GiveUp, err)}
+// isThere tells whether the dialer answers anything at all: only then does it say
+// something about its rows that a lookup which began at some time came to err. A
+// *StopError says that it has answered nothing for too long: a later run asks, when
+// it is there again.
+func (d *delivery) isThere(ctx context.Context, err error, began time.Duration) (bool, error) {
+	if err == nil {
+		d.silence = silence{}
+		return true, nil
 	}
-	return nil
+	q := &d.silence
+	if q.failed == 0 {
+		d.Log.Warn("a lookup was not answered, it is made again", "drop", d.drop.ID, "err", err)
+	} else {
+		began = q.failed
+	}
+	if !d.line.answeredSince(began) {
+		const noLead = math.MaxUint32
+		_, _ = d.token(ctx, noLead) // a dialer that is there says that it has none, and the line notes that
+	}
+	there := d.line.answeredSince(began)
+	q.failed = max(d.Clock(), 1)
+	if there {
+		q.knocks = 0
+		return true, nil
+	}
+	if q.knocks == 0 {
+		q.since = q.failed
+	}
+	q.knocks++
+	const enough = 3 // however long they were apart: the machine may have slept
+	if q.knocks >= enough && q.failed-q.since >= d.Limits.GiveUp && !d.resend {
+		return false, &StopError{ReasonDialerFailing, fmt.Errorf("the dialer has answered nothing for %s, what became of the rows whose answers were lost is asked when it is there again: %w", d.Limits.GiveUp, err)}
+	}
+	return false, nil
 }
 
 // askAgain puts a question off, or hands the row to a person. counts tells that
@@ -227,7 +233,7 @@ func (d *delivery) askAgain(it *item, counts bool) {
 		return
 	}
 	now := d.Clock()
-	if counts && now > it.quiet {
+	if now > it.quiet && (counts || d.resend) { // a person who has decided waits for no dialer
 		it.asks++
 	}
 	if it.asks >= askedLongest {
@@ -290,7 +296,10 @@ func (d *delivery) ask(ctx context.Context, call func(context.Context) error) er
 	}
 	err = call(context.WithoutCancel(ctx))
 	var known LookupError
-	if err == nil || errors.As(err, &known) && known.Over() {
+	if err == nil || errors.As(err, &known) && known.Answered() {
+		d.line.hasAnswered()
+	}
+	if err == nil || known != nil && known.Over() {
 		slot.release()
 	} else {
 		slot.abandon(d.Limits.Timeout + d.Limits.Quiescence)

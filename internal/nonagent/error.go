@@ -106,7 +106,10 @@ func (e *Error) Final() (importer.Reason, bool) {
 // nothing about the dialer behind it.
 func (e *Error) Over() bool { return !e.busy }
 
-// Answered implements importer.LookupError.
-func (e *Error) Answered() bool { return e.Kind != KindTransient }
+// Answered implements importer.LookupError. A page that somebody puts before a
+// dialer is none of its answers.
+func (e *Error) Answered() bool {
+	return e.Kind == KindNotFound || e.Kind == KindStop || e.Reason == ReasonInconclusive
+}
 
 var _ importer.LookupError = (*Error)(nil)

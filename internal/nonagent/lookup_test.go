@@ -151,6 +151,25 @@ func TestFieldIsTheBareValue(t *testing.T) {
 	}
 }
 
+func TestWhatSomebodyElseSaysIsNoAnswerOfTheDialer(t *testing.T) {
+	t.Parallel()
+	for body, answered := range map[string]bool{
+		page("200 OK", "ERROR: lead_field_info LEAD NOT FOUND: 4294967295||apiuser\n"):                       true,
+		page("200 OK", "ERROR: lead_field_info USER DOES NOT HAVE PERMISSION TO GET LEAD INFO: 7|apiuser\n"): true,
+		page("200 OK", "ERROR: lead_field_info TRY TOMORROW\n"):                                              true,
+		page("200 OK", "<html>maintenance</html>"):                                                           false,
+		page("502 Bad Gateway", "<html>bad gateway</html>"):                                                  false,
+		page("200 OK", "MySQL connect ERROR: \n"):                                                            false,
+		"": false,
+	} {
+		c, _ := asked(t, body)
+		_, err := c.Field(t.Context(), 4294967295, "source_id")
+		var e *Error
+		require.ErrorAs(t, err, &e, body)
+		require.Equal(t, answered, e.Answered(), "%s: %v", body, err)
+	}
+}
+
 func TestNothingThatLooksWrongIsEverAFieldsValue(t *testing.T) {
 	t.Parallel()
 	for name, k := range map[string]struct {
