@@ -28,12 +28,14 @@ CREATE INDEX schedule_slots_open ON schedule_slots (feed, slot) WHERE ended IS N
 
 -- Days on which a drop of a feed was expected by some time, each judged once.
 CREATE TABLE expected_drops (
-    feed text NOT NULL,
-    day  date NOT NULL,
-    by   timestamptz NOT NULL,
-    late boolean NOT NULL, -- none had come by then
+    feed   text NOT NULL,
+    day    date NOT NULL,
+    by     timestamptz NOT NULL,
+    late   boolean NOT NULL, -- none had come by then
+    run_id bigint REFERENCES runs, -- of late: the run of which people were told that it brought the first one since
     PRIMARY KEY (feed, day)
 );
+CREATE INDEX expected_drops_awaited ON expected_drops (feed) WHERE late AND run_id IS NULL;
 CREATE INDEX drops_first_seen ON drops (feed, first_seen);
 CREATE INDEX files_taken ON files (feed, taken);
 -- Slots that were missed, by the last of each stretch.

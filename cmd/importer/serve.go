@@ -373,7 +373,7 @@ func (a *app) logRun(feed string, id int64) {
 	switch {
 	case run.Error != "":
 		level = slog.LevelError
-	case runNotice(run).Trouble:
+	case runNotice(run, time.Time{}).Trouble:
 		level = slog.LevelWarn
 	}
 	a.log.Log(ctx, level, "a run has ended", "feed", feed, "run", run.ID, "outcomes", outcomes(counts), "calls", run.Calls, "seconds", math.Round(run.Seconds*1000)/1000, "err", run.Error)

@@ -1,6 +1,9 @@
 package daemon_test
 
 import (
+	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -8,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"importer/internal/daemon"
+	"importer/internal/importer"
 	"importer/internal/ledger/ledgertest"
 	"importer/internal/schedule"
 )
@@ -312,4 +316,56 @@ func TestSlotsThatARunKeepsFromRunningAreToldOnce(t *testing.T) {
 		b.until(t, `SELECT count(*) = $1 FROM schedule_slots WHERE ended IS NOT NULL`, run+1)
 	}
 	require.Equal(t, 6, ask[int](t, b, `SELECT count(*) FROM schedule_slots WHERE verdict = 'overlap'`))
+}
+
+// Whoever is told that a drop is late hears of the run that brings it, once: of one
+// that was served, and of one whose command a person typed.
+func TestWhoIsToldThatADropIsLateHearsThatItHasCome(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noon)
+	l := ledgertest.OpenAt(t, b.dsn)
+	brings := func(ctx context.Context, run, holder int64) (importer.Summary, error) {
+		d, err := l.OpenDrop(ctx, importer.Drop{Feed: "acme", Dialer: "main", Name: "leads.csv", SHA256: sha256.Sum256(fmt.Append(nil, run))})
+		s := importer.Summary{Run: run}
+		return s, errors.Join(err, l.JoinDrop(ctx, run, d, false), l.FinishRun(ctx, run, holder, s, nil))
+	}
+	feed := scheduled(t, "0 6 * * *")
+	feed.Run = func(ctx context.Context, begun importer.Begun) (importer.Summary, error) {
+		return brings(ctx, begun.Run, begun.Holder)
+	}
+	replicas := []*replica{b.serve(t, usual, feed), b.serve(t, usual, feed)}
+	for _, r := range replicas {
+		r.feeds[0].Notify = map[string]string{"monitor": daemon.TellAlways, "team": daemon.TellTrouble, "manager": daemon.TellLate}
+	}
+	b.at(t, noon, replicas...)
+	late := func(day string) {
+		_, err := b.conn.Exec(t.Context(), `INSERT INTO expected_drops (feed, day, by, late) VALUES ('acme', $1::date, $1::timestamptz + interval '7 hours', true)`, day)
+		require.NoError(t, err)
+	}
+	told := func(run int64, by string, targets string) {
+		t.Helper()
+		b.until(t, `SELECT count(*) > 0 FROM river_job WHERE kind = 'tell' AND args ->> 'run' = $1::text`, fmt.Sprint(run))
+		require.Equal(t, by+targets, ask[string](t, b, `
+			SELECT string_agg(DISTINCT coalesce((args ->> 'late')::date::text || ' ', ''), '') || string_agg(args ->> 'target', ' ' ORDER BY args ->> 'target')
+			FROM river_job WHERE kind = 'tell' AND args ->> 'run' = $1`, fmt.Sprint(run)))
+	}
+	late("2026-02-27")
+	late("2026-02-28")
+	for n := range 2 {
+		b.asksFor(t, "acme")
+		b.until(t, `SELECT count(*) = $1 FROM schedule_slots WHERE ended IS NOT NULL`, n+1)
+	}
+	told(1, "2026-02-27 ", "manager monitor team")
+	told(2, "", "monitor team")
+
+	late("2026-03-01")
+	b.at(t, noon.Add(time.Second), replicas...)
+	run, holder, err := l.StartRun(t.Context(), "acme", "run")
+	require.NoError(t, err)
+	_, err = brings(t.Context(), run, holder)
+	require.NoError(t, err)
+	for n := range 2 {
+		b.at(t, noon.Add(time.Duration(n+2)*time.Second), replicas...)
+		told(run, "2026-03-01 ", "manager monitor team")
+	}
 }

@@ -103,6 +103,14 @@ func (d *Daemon) judgeFeed(ctx context.Context, f Feed, state ledger.SlotState, 
 		}
 		at = f.Schedule.Next(now)
 	}
+	if state.Awaits {
+		err = d.Ledger.FindLate(ctx, f.Name, func(ctx context.Context, tx pgx.Tx, run int64, since time.Time) error {
+			return d.tell(ctx, tx, f, Event{What: EventRun, Run: run, Late: since})
+		})
+		if err != nil {
+			return next, err
+		}
+	}
 	by, err := d.judgeDay(ctx, f, state, now)
 	return earlier(at, by), err
 }

@@ -27,13 +27,14 @@ type Event struct {
 	Until time.Time `json:"until,omitzero"`
 	Again time.Time `json:"again,omitzero"`  // when what the run could not do is tried again
 	Tries int       `json:"tries,omitempty"` // runs that had failed before
+	Late  time.Time `json:"late,omitzero"`   // since when people awaited what the run brought
 }
 
 // When a target is told of a feed.
 const (
 	TellAlways  = "always"  // of each run that did something too
 	TellTrouble = "trouble" // when a person should look
-	TellLate    = "late"    // of late drops only
+	TellLate    = "late"    // of late drops, and when they have come, only
 )
 
 // TellArgs is the job that tells a target of an event. What is said is found out
@@ -104,7 +105,7 @@ func (t *teller) Work(ctx context.Context, job *river.Job[TellArgs]) error {
 func (d *Daemon) tell(ctx context.Context, tx pgx.Tx, f Feed, e Event) error {
 	var jobs []river.InsertManyParams
 	for target, when := range f.Notify {
-		if when != TellLate || e.What == EventLate {
+		if when != TellLate || e.What == EventLate || !e.Late.IsZero() {
 			jobs = append(jobs, river.InsertManyParams{
 				Args: TellArgs{Event: e, Feed: f.Name, Target: target}, InsertOpts: &river.InsertOpts{Queue: tellQueue, MaxAttempts: tellTries},
 			})

@@ -27,6 +27,7 @@ type SlotState struct {
 	Running bool // the run of a slot is going
 	Queued  bool // a slot waits for it
 	Overlap bool // the last slot was left out for it, or for the one before
+	Awaits  bool // a drop was late, and nobody was told yet that one has come since
 }
 
 // JudgedSlot is a slot of a schedule, or a stretch of them, and what becomes of it.
@@ -44,7 +45,9 @@ type Enqueue func(ctx context.Context, tx pgx.Tx) error
 // known is known from now on.
 func (l *Ledger) Schedules(ctx context.Context, feeds []string, now time.Time) (states map[string]SlotState, err error) {
 	const (
-		look = `SELECT feed, since, last, coalesce(says, ''), paused FROM schedules WHERE feed = ANY ($1)`
+		look = `
+			SELECT feed, since, last, coalesce(says, ''), paused, EXISTS (SELECT FROM expected_drops WHERE expected_drops.feed = schedules.feed AND ` + awaited + `)
+			FROM schedules WHERE feed = ANY ($1)`
 		know = `INSERT INTO schedules (feed, since, last) SELECT unnest($1::text[]), $2, $2 ON CONFLICT DO NOTHING`
 	)
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
@@ -55,7 +58,7 @@ func (l *Ledger) Schedules(ctx context.Context, feeds []string, now time.Time) (
 		}
 		var feed string
 		var s SlotState
-		_, err = pgx.ForEachRow(rows, []any{&feed, &s.Since, &s.Last, &s.Says, &s.Paused}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&feed, &s.Since, &s.Last, &s.Says, &s.Paused, &s.Awaits}, func() error {
 			states[feed] = s
 			return nil
 		})
@@ -433,6 +436,55 @@ func (l *Ledger) JudgeDay(ctx context.Context, feed string, day, from, by time.T
 		return follows(ctx, tx)
 	})
 	return judged, late, err
+}
+
+// awaited is a condition on expected_drops: people were told that no drop had come,
+// and not yet that one has.
+const awaited = `late AND expected_drops.run_id IS NULL`
+
+// brought is a condition on runs and expected_drops: the run has worked on a drop
+// that came since the day's hour.
+const brought = `EXISTS (
+	SELECT FROM run_drops JOIN drops ON drops.id = drop_id WHERE run_drops.run_id = runs.id AND (first_seen >= by
+		OR EXISTS (SELECT FROM file_drops JOIN files ON files.id = file_id WHERE file_drops.drop_id = drops.id AND taken >= by)))`
+
+// BroughtLate records, once, that a run of a feed which has ended brought what was
+// late, and returns since when that was awaited; the zero time: the run did not, or
+// another has.
+func BroughtLate(ctx context.Context, tx pgx.Tx, feed string, run int64) (since time.Time, err error) {
+	const query = `
+		WITH come AS (
+			UPDATE expected_drops SET run_id = $2 FROM runs
+			WHERE expected_drops.feed = $1 AND runs.id = $2 AND ` + awaited + ` AND ` + brought + ` RETURNING by)
+		SELECT coalesce(min(by), '0001-01-01 00:00:00Z') FROM come`
+	err = tx.QueryRow(ctx, query, feed, run).Scan(&since)
+	return since, err
+}
+
+// FindLate looks for a run that brought what was late of a feed and is nobody's to
+// tell of, since a person typed its command, and adds what follows, once.
+func (l *Ledger) FindLate(ctx context.Context, feed string, follows func(ctx context.Context, tx pgx.Tx, run int64, since time.Time) error) error {
+	const query = `
+		SELECT runs.id FROM expected_drops JOIN runs USING (feed)
+		WHERE feed = $1 AND ` + awaited + ` AND started >= by - interval '1 day' AND finished >= by AND leased_until IS NULL
+			AND kind IN ('run', 'import', 'backfill') AND ` + brought + `
+			AND NOT EXISTS (SELECT FROM schedule_slots WHERE feed = $1 AND run_id = runs.id AND ` + openSlots + `)
+		ORDER BY started LIMIT 1`
+	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		var run int64
+		err := tx.QueryRow(ctx, query, feed).Scan(&run)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		since, err := BroughtLate(ctx, tx, feed, run)
+		if err != nil || since.IsZero() {
+			return err
+		}
+		return follows(ctx, tx, run, since)
+	})
 }
 
 // Within makes a transaction of its own for work.
