@@ -6,7 +6,7 @@ CREATE TABLE schedules (
     since  timestamptz NOT NULL, -- when the feed was known first
     last   timestamptz NOT NULL, -- the last slot that was judged; at first, since
     says   text, -- the schedule by which it was judged last
-    paused boolean NOT NULL DEFAULT false
+    paused timestamptz -- since when a person keeps it from beginning runs
 );
 
 -- Slots of schedules and what became of them, each once; runs that a person asked

@@ -98,7 +98,7 @@ func (a *app) tellOf(ctx context.Context, feed string, zone *time.Location, id, 
 	var n report.Notice
 	switch e.What {
 	case daemon.EventLate:
-		n = report.LateNotice(feed, e.At.In(zone))
+		n = report.LateNotice(feed, e.At.In(zone), e.Paused.In(zone))
 	case daemon.EventMissed:
 		until := e.Until
 		if !until.IsZero() {

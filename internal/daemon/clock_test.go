@@ -369,3 +369,33 @@ func TestWhoIsToldThatADropIsLateHearsThatItHasCome(t *testing.T) {
 		told(run, "2026-03-01 ", "manager monitor team")
 	}
 }
+
+// Nobody hears from a vendor whose drops nobody fetches: that a feed is paused is told
+// with its late drop, each day.
+func TestADropOfAPausedFeedIsLateToo(t *testing.T) {
+	t.Parallel()
+	monday := time.Date(2026, time.March, 2, 0, 0, 0, 0, newYork(t))
+	b := newBench(t, monday)
+	feed := scheduled(t, "0 6 * * *")
+	by := schedule.Clock(7*60 + 30)
+	feed.ExpectBy = &by
+	r := b.serve(t, usual, feed)
+	b.at(t, monday, r)
+	l := ledgertest.OpenAt(t, b.dsn)
+	require.NoError(t, l.PauseFeed(t.Context(), "acme", true))
+	since := ask[time.Time](t, b, `SELECT paused FROM schedules`)
+	require.NoError(t, l.PauseFeed(t.Context(), "acme", true)) // which changes nothing
+	for day := range 2 {
+		by := monday.AddDate(0, 0, day).Add(7*time.Hour + 30*time.Minute)
+		b.at(t, by, r)
+		waitFor(t, func() bool { return len(r.heard(daemon.EventLate)) == day+1 })
+		e := r.heard(daemon.EventLate)[day]
+		require.WithinDuration(t, by, e.At, 0)
+		require.WithinDuration(t, since, e.Paused, 0)
+	}
+	require.Empty(t, r.runs())
+	require.NoError(t, l.PauseFeed(t.Context(), "acme", false))
+	b.at(t, monday.AddDate(0, 0, 2).Add(8*time.Hour), r)
+	waitFor(t, func() bool { return len(r.heard(daemon.EventLate)) == 3 })
+	require.Zero(t, r.heard(daemon.EventLate)[2].Paused)
+}

@@ -21,13 +21,14 @@ const (
 
 // Event is what people may want to be told of a feed.
 type Event struct {
-	What  string    `json:"what"`
-	Run   int64     `json:"run,omitempty"`
-	At    time.Time `json:"at,omitzero"`
-	Until time.Time `json:"until,omitzero"`
-	Again time.Time `json:"again,omitzero"`  // when what the run could not do is tried again
-	Tries int       `json:"tries,omitempty"` // runs that had failed before
-	Late  time.Time `json:"late,omitzero"`   // since when people awaited what the run brought
+	What   string    `json:"what"`
+	Run    int64     `json:"run,omitempty"`
+	At     time.Time `json:"at,omitzero"`
+	Until  time.Time `json:"until,omitzero"`
+	Again  time.Time `json:"again,omitzero"`  // when what the run could not do is tried again
+	Tries  int       `json:"tries,omitempty"` // runs that had failed before
+	Late   time.Time `json:"late,omitzero"`   // since when people awaited what the run brought
+	Paused time.Time `json:"paused,omitzero"` // since when the feed is whose drop has not come
 }
 
 // When a target is told of a feed.

@@ -23,11 +23,11 @@ type SlotState struct {
 	Since   time.Time // when the feed was known first
 	Last    time.Time // the last slot that was judged; for a new feed, Since
 	Says    string    // the schedule by which it was, empty for a new feed
-	Paused  bool
-	Running bool // the run of a slot is going
-	Queued  bool // a slot waits for it
-	Overlap bool // the last slot was left out for it, or for the one before
-	Awaits  bool // a drop was late, and nobody was told yet that one has come since
+	Paused  time.Time // since when a person keeps it from beginning runs; zero: nobody does
+	Running bool      // the run of a slot is going
+	Queued  bool      // a slot waits for it
+	Overlap bool      // the last slot was left out for it, or for the one before
+	Awaits  bool      // a drop was late, and nobody was told yet that one has come since
 }
 
 // JudgedSlot is a slot of a schedule, or a stretch of them, and what becomes of it.
@@ -46,7 +46,7 @@ type Enqueue func(ctx context.Context, tx pgx.Tx) error
 func (l *Ledger) Schedules(ctx context.Context, feeds []string, now time.Time) (states map[string]SlotState, err error) {
 	const (
 		look = `
-			SELECT feed, since, last, coalesce(says, ''), paused, EXISTS (SELECT FROM expected_drops WHERE expected_drops.feed = schedules.feed AND ` + awaited + `)
+			SELECT feed, since, last, coalesce(says, ''), coalesce(paused, '0001-01-01 00:00:00Z'), EXISTS (SELECT FROM expected_drops WHERE expected_drops.feed = schedules.feed AND ` + awaited + `)
 			FROM schedules WHERE feed = ANY ($1)`
 		know = `INSERT INTO schedules (feed, since, last) SELECT unnest($1::text[]), $2, $2 ON CONFLICT DO NOTHING`
 	)
@@ -90,7 +90,7 @@ const overtake = `UPDATE schedule_slots SET ended = now() WHERE feed = $1 AND ve
 // follows adds what follows of those that are new. All is one transaction.
 func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotState) ([]JudgedSlot, time.Time), follows func(context.Context, pgx.Tx, []JudgedSlot) error) error {
 	const (
-		lock = `SELECT last, paused FROM schedules WHERE feed = $1 FOR UPDATE`
+		lock = `SELECT last, coalesce(paused, '0001-01-01 00:00:00Z') FROM schedules WHERE feed = $1 FOR UPDATE`
 		open = `
 			SELECT count(*) FILTER (WHERE verdict IN ('run', 'asked') OR run_id IS NOT NULL) > 0, count(*) FILTER (WHERE verdict = 'queue' AND run_id IS NULL) > 0
 			FROM schedule_slots WHERE feed = $1 AND ` + openSlots
@@ -385,7 +385,9 @@ func (l *Ledger) CancelRun(ctx context.Context, run int64) error {
 
 // PauseFeed keeps a feed's schedule from beginning runs, or lets it again.
 func (l *Ledger) PauseFeed(ctx context.Context, feed string, paused bool) error {
-	const set = `INSERT INTO schedules (feed, since, last, paused) VALUES ($1, now(), now(), $2) ON CONFLICT (feed) DO UPDATE SET paused = excluded.paused`
+	const set = `
+		INSERT INTO schedules (feed, since, last, paused) VALUES ($1, now(), now(), CASE WHEN $2 THEN now() END)
+		ON CONFLICT (feed) DO UPDATE SET paused = CASE WHEN $2 THEN coalesce(schedules.paused, now()) END`
 	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, set, feed, paused)
 		if err == nil && paused {

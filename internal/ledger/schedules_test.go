@@ -192,7 +192,7 @@ func TestSlotsAreJudgedByHowThingsStand(t *testing.T) {
 	p := newPlanned(t)
 	stands := func() [3]bool {
 		s := p.state(t)
-		return [3]bool{s.Running, s.Queued, s.Paused}
+		return [3]bool{s.Running, s.Queued, !s.Paused.IsZero()}
 	}
 	require.Equal(t, [3]bool{}, stands())
 	p.due(t, six, "run")

@@ -303,19 +303,25 @@ type slotData struct {
 
 	Feed     string    `json:"feed"`
 	ExpectBy time.Time `json:"expect_by,omitzero"`
+	Paused   time.Time `json:"paused_since,omitzero"`
 	Slot     time.Time `json:"slot,omitzero"`
 	Until    time.Time `json:"until,omitzero"`
 }
 
-// LateNotice tells that no drop of a feed had come by a time. Times of schedules
-// are told in the zones that they come with.
-func LateNotice(feed string, by time.Time) Notice {
+// LateNotice tells that no drop of a feed had come by a time, and since when the feed
+// is paused, if it is. Times of schedules are told in the zones that they come with.
+func LateNotice(feed string, by, paused time.Time) Notice {
 	n := Notice{
 		Subject: fmt.Sprintf("%s: no file by %s", feed, by.Format("15:04")),
 		Text:    fmt.Sprintf("Feed %s expects a drop, and by %s none had come.\n\nWhat lies at its source: importer source check %s\n", feed, moment(by), feed),
 		Trouble: true, Late: true,
 	}
-	n.Data = slotData{notice: notice{eventLate, n.Subject, n.Trouble}, Feed: feed, ExpectBy: by}
+	if !paused.IsZero() {
+		n.Subject += ", the feed is paused"
+		n.Text = fmt.Sprintf("Feed %s expects a drop, and by %s none had come: the feed is paused since %s, and its schedule begins no runs.\n\n"+
+			"Let it go on: importer unpause %[1]s\nRun the feed now: importer run %[1]s\n", feed, moment(by), moment(paused))
+	}
+	n.Data = slotData{notice: notice{eventLate, n.Subject, n.Trouble}, Feed: feed, ExpectBy: by, Paused: paused}
 	return n
 }
 

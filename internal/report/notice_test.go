@@ -246,7 +246,14 @@ func TestWhatIsToldOfSlots(t *testing.T) {
 		late bool
 		says string // subject, text and data
 	}{
-		{report.LateNotice("acme", at), true, `
+		{report.LateNotice("acme", at, at.AddDate(0, 0, -4)), true, `
+acme: no file by 07:30, the feed is paused
+Feed acme expects a drop, and by 2026-11-24 07:30 EST none had come: the feed is paused since 2026-11-20 07:30 EST, and its schedule begins no runs.
+
+Let it go on: importer unpause acme
+Run the feed now: importer run acme
+{"event":"late_drop","subject":"acme: no file by 07:30, the feed is paused","trouble":true,"feed":"acme","expect_by":"2026-11-24T07:30:00-05:00","paused_since":"2026-11-20T07:30:00-05:00"}`},
+		{report.LateNotice("acme", at, time.Time{}), true, `
 acme: no file by 07:30
 Feed acme expects a drop, and by 2026-11-24 07:30 EST none had come.
 
