@@ -6,7 +6,8 @@ CREATE TABLE schedules (
     since  timestamptz NOT NULL, -- when the feed was known first
     last   timestamptz NOT NULL, -- the last slot that was judged; at first, since
     says   text, -- the schedule by which it was judged last
-    paused timestamptz -- since when a person keeps it from beginning runs
+    paused timestamptz, -- since when a person keeps it from beginning runs
+    seen   timestamptz NOT NULL DEFAULT now() -- until when it stood in somebody's configuration, by an hour
 );
 
 -- Slots of schedules and what became of them, each once; runs that a person asked

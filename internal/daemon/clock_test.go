@@ -271,6 +271,43 @@ func TestAScheduleThatHasChangedBeginsThen(t *testing.T) {
 	}
 }
 
+// What a feed would have had while it was in nobody's configuration is not missed,
+// nor made up for. What it would have had while nobody served is.
+func TestAFeedThatIsPutBackHasMissedNothing(t *testing.T) {
+	t.Parallel()
+	six := time.Date(2026, time.March, 2, 6, 0, 0, 0, newYork(t))
+	b := newBench(t, six.Add(-time.Hour))
+	r := b.serve(t, usual, scheduled(t, "0 6 * * *"))
+	b.at(t, six.Add(-time.Hour), r)
+	b.at(t, six, r)
+	b.until(t, `SELECT count(*) = 1 FROM schedule_slots WHERE ended IS NOT NULL`)
+	passes := func(days int) {
+		_, err := b.conn.Exec(t.Context(), `UPDATE schedules SET seen = seen - $1 * interval '1 day'`, days)
+		require.NoError(t, err)
+	}
+	feeds := r.feeds
+	r.feeds = nil
+	b.at(t, six.Add(time.Hour), r)
+	require.Equal(t, 1, ask[int](t, b, `SELECT count(*) FROM schedules`), "it may come back soon")
+	passes(2)
+	b.at(t, six.AddDate(0, 0, 20), r)
+	r.feeds = feeds
+	b.at(t, six.AddDate(0, 0, 20).Add(time.Hour), r)
+	want := []string{"2026-03-02 06:00 run"}
+	require.Equal(t, want, b.verdicts(t, six))
+	b.at(t, six.AddDate(0, 0, 21), r)
+	want = append(want, "2026-03-23 06:00 run")
+	require.Equal(t, want, b.verdicts(t, six))
+	b.until(t, `SELECT count(*) = 2 FROM schedule_slots WHERE ended IS NOT NULL`)
+	require.Empty(t, r.missed())
+
+	require.NoError(t, r.ends())
+	passes(3)
+	b.moves(six.AddDate(0, 0, 24))
+	b.at(t, six.AddDate(0, 0, 24), b.serve(t, usual, scheduled(t, "0 6 * * *")))
+	require.Equal(t, append(want, "2026-03-24 06:00 missed", "2026-03-25 06:00 missed", "2026-03-26 06:00 run"), b.verdicts(t, six))
+}
+
 // Replicas whose clocks differ by minutes do not take each other's for wrong.
 func TestClocksOfReplicasMayDiffer(t *testing.T) {
 	t.Parallel()

@@ -41,12 +41,13 @@ type JudgedSlot struct {
 // Enqueue adds jobs in the transaction of what they are about.
 type Enqueue func(ctx context.Context, tx pgx.Tx) error
 
-// Schedules tells how far the feeds' schedules were judged. A feed that was not
-// known is known from now on.
+// Schedules tells how far the schedules were judged of the feeds that whoever asks has
+// in its configuration. A feed that was not known is known from now on.
 func (l *Ledger) Schedules(ctx context.Context, feeds []string, now time.Time) (states map[string]SlotState, err error) {
 	const (
 		look = `
-			SELECT feed, since, last, coalesce(says, ''), coalesce(paused, '0001-01-01 00:00:00Z'), EXISTS (SELECT FROM expected_drops WHERE expected_drops.feed = schedules.feed AND ` + awaited + `)
+			SELECT feed, since, last, coalesce(says, ''), coalesce(paused, '0001-01-01 00:00:00Z'),
+				EXISTS (SELECT FROM expected_drops WHERE expected_drops.feed = schedules.feed AND ` + awaited + `), seen < clock_timestamp() - interval '1 hour'
 			FROM schedules WHERE feed = ANY ($1)`
 		know = `INSERT INTO schedules (feed, since, last) SELECT unnest($1::text[]), $2, $2 ON CONFLICT DO NOTHING`
 	)
@@ -58,12 +59,23 @@ func (l *Ledger) Schedules(ctx context.Context, feeds []string, now time.Time) (
 		}
 		var feed string
 		var s SlotState
-		_, err = pgx.ForEachRow(rows, []any{&feed, &s.Since, &s.Last, &s.Says, &s.Paused, &s.Awaits}, func() error {
+		var long bool
+		seen := len(feeds) > 0 // lately, all of them
+		_, err = pgx.ForEachRow(rows, []any{&feed, &s.Since, &s.Last, &s.Says, &s.Paused, &s.Awaits, &long}, func() error {
 			states[feed] = s
+			seen = seen && !long
 			return nil
 		})
-		if err != nil || len(states) == len(feeds) {
+		if err != nil {
 			return err
+		}
+		if !seen {
+			if err := see(ctx, tx, feeds); err != nil {
+				return err
+			}
+		}
+		if len(states) == len(feeds) {
+			return nil
 		}
 		var fresh []string
 		for _, feed := range feeds {
@@ -76,6 +88,26 @@ func (l *Ledger) Schedules(ctx context.Context, feeds []string, now time.Time) (
 		return err
 	})
 	return states, err
+}
+
+// see notes that these feeds stand in a configuration. Others, that have stood in none
+// for a day, are forgotten: when they come back, they have missed nothing. While nobody
+// serves none is forgotten, and what a person has paused stays so.
+func see(ctx context.Context, tx pgx.Tx, feeds []string) error {
+	const (
+		note = `
+			UPDATE schedules SET seen = clock_timestamp() WHERE feed IN (
+				SELECT feed FROM schedules WHERE feed = ANY ($1) AND seen < clock_timestamp() - interval '1 hour' FOR UPDATE SKIP LOCKED)`
+		forget = `
+			DELETE FROM schedules WHERE feed IN (
+				SELECT feed FROM schedules WHERE NOT coalesce(feed = ANY ($1), false) AND paused IS NULL AND seen < clock_timestamp() - interval '1 day'
+				FOR UPDATE SKIP LOCKED)`
+	)
+	if _, err := tx.Exec(ctx, note, feeds); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, forget, feeds)
+	return err
 }
 
 // openSlots is a condition on schedule_slots: a run is to begin or to end.
