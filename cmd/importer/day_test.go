@@ -184,6 +184,7 @@ func TestADayInTheLife(t *testing.T) {
 		return len(d.ask(t, `SELECT feed FROM schedule_slots WHERE ended IS NULL AND verdict <> 'missed'`)) == 0 && len(d.ask(t, untold)) == 0
 	})
 	require.Empty(t, d.waits(t, exitDone))
+	require.Contains(t, d.does(t, exitDone, "status"), "\n1 message to former given up since ")
 	for _, p := range replicas {
 		require.NoError(t, p.Process.Signal(syscall.SIGTERM))
 		require.Equal(t, exitDone, p.ends(t), &p.err)

@@ -35,13 +35,19 @@ func Status(ctx context.Context, l *ledger.Ledger, feeds []Feed, now time.Time) 
 	if err != nil {
 		return report.Status{}, err
 	}
+	given, err := givenUp(ctx, l)
+	if err != nil {
+		return report.Status{}, err
+	}
 	s := standing{Status: known, now: now, open: map[string]*ledger.OpenSlot{}}
 	for i, o := range known.Open {
 		if s.open[o.Feed] == nil {
 			s.open[o.Feed] = &known.Open[i]
 		}
 	}
-	return s.of(feeds), nil
+	r := s.of(feeds)
+	r.GivenUp = append(r.GivenUp, given...)
+	return r, nil
 }
 
 // standing is what the ledger knows at a moment.
@@ -55,7 +61,7 @@ type standing struct {
 func (s standing) of(feeds []Feed) report.Status {
 	r := report.Status{
 		At: s.now.UTC(), ServedUntil: s.Served.UTC(), Unfinished: s.Unfinished, Held: s.Held,
-		Serving: []report.Replica{}, Going: []report.GoingRun{}, Feeds: []report.FeedStatus{}, NeedsPerson: []string{},
+		Serving: []report.Replica{}, Going: []report.GoingRun{}, Feeds: []report.FeedStatus{}, GivenUp: []report.GivenUp{}, NeedsPerson: []string{},
 	}
 	for _, replica := range s.Replicas {
 		r.Serving = append(r.Serving, report.Replica{Host: replica.Host, Started: replica.Started.UTC()})

@@ -2,13 +2,20 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
+
+	"importer/internal/ledger"
+	"importer/internal/report"
 )
 
 // What an event is.
@@ -95,11 +102,42 @@ func (t *teller) Work(ctx context.Context, job *river.Job[TellArgs]) error {
 		return nil
 	case !again || job.Attempt >= job.MaxAttempts:
 		d.Log.Error("a message was not taken, and is given up", "feed", e.Feed, "target", e.Target, "about", e.What, "err", err)
+		d.GivenUp(e.Target)
 		return river.JobCancel(errUntold)
 	case job.Attempt == 1:
 		d.Log.Warn("a message was not taken, trying again", "feed", e.Feed, "target", e.Target, "about", e.What, "err", err)
 	}
 	return err
+}
+
+// givenUp are the messages that were given up, by target: of the last day, for which
+// the job engine keeps them.
+func givenUp(ctx context.Context, l *ledger.Ledger) (all []report.GivenUp, err error) {
+	client, err := river.NewClient(riverpgxv5.New(l.River()), &river.Config{})
+	if err != nil {
+		return nil, fmt.Errorf("setting up the job engine: %w", err)
+	}
+	const most = 10_000
+	jobs, err := client.JobList(ctx, river.NewJobListParams().Kinds(TellArgs{}.Kind()).First(most).
+		States(rivertype.JobStateCancelled, rivertype.JobStateDiscarded).OrderBy(river.JobListOrderByFinalizedAt, river.SortOrderAsc))
+	if err != nil {
+		return nil, fmt.Errorf("reading which messages were given up: %w", err)
+	}
+	for _, job := range jobs.Jobs {
+		var args TellArgs
+		if err := json.Unmarshal(job.EncodedArgs, &args); err != nil {
+			return nil, fmt.Errorf("reading a message: %w", err)
+		}
+		at := job.FinalizedAt.UTC()
+		i := slices.IndexFunc(all, func(u report.GivenUp) bool { return u.Target == args.Target })
+		if i < 0 {
+			i = len(all)
+			all = append(all, report.GivenUp{Target: args.Target, Since: at})
+		}
+		all[i].Messages++
+		all[i].Feed, all[i].Last = args.Feed, at
+	}
+	return all, nil
 }
 
 // tell has a feed's targets told of an event.
