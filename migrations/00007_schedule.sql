@@ -6,7 +6,8 @@ CREATE TABLE schedules (
     since  timestamptz NOT NULL, -- when the feed was known first
     last   timestamptz NOT NULL, -- the last slot that was judged; at first, since
     says   text, -- the schedule by which it was judged last
-    paused boolean NOT NULL DEFAULT false
+    paused timestamptz, -- since when a person keeps it from beginning runs
+    seen   timestamptz NOT NULL DEFAULT now() -- until when it stood in somebody's configuration, by an hour
 );
 
 -- Slots of schedules and what became of them, each once; runs that a person asked
@@ -28,12 +29,14 @@ CREATE INDEX schedule_slots_open ON schedule_slots (feed, slot) WHERE ended IS N
 
 -- Days on which a drop of a feed was expected by some time, each judged once.
 CREATE TABLE expected_drops (
-    feed text NOT NULL,
-    day  date NOT NULL,
-    by   timestamptz NOT NULL,
-    late boolean NOT NULL, -- none had come by then
+    feed   text NOT NULL,
+    day    date NOT NULL,
+    by     timestamptz NOT NULL,
+    late   boolean NOT NULL, -- none had come by then
+    run_id bigint REFERENCES runs, -- of late: the run of which people were told that it brought the first one since
     PRIMARY KEY (feed, day)
 );
+CREATE INDEX expected_drops_awaited ON expected_drops (feed) WHERE late AND run_id IS NULL;
 CREATE INDEX drops_first_seen ON drops (feed, first_seen);
 CREATE INDEX files_taken ON files (feed, taken);
 -- Slots that were missed, by the last of each stretch.

@@ -39,8 +39,9 @@ func pauseCommand(sh *shell) *cobra.Command {
 		Short: "Keep a feed's schedule from beginning runs",
 		Long: `From now on the slots of the feed's schedule are recorded as paused, and begin no
 run, in every importer serve that shares the ledger, until importer unpause FEED.
-None of them is made up for later. A run that is going goes on; importer cancel RUN
-stops it. What a person asks for by hand is done all the same.`,
+None of them is made up for later. A drop that has not come by expect_by is late all
+the same, and people are told that the feed is paused. A run that is going goes on;
+importer cancel RUN stops it. What a person asks for by hand is done all the same.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error { return sh.pause(cmd.Context(), a[0], true) },
 	}

@@ -184,6 +184,7 @@ func TestADayInTheLife(t *testing.T) {
 		return len(d.ask(t, `SELECT feed FROM schedule_slots WHERE ended IS NULL AND verdict <> 'missed'`)) == 0 && len(d.ask(t, untold)) == 0
 	})
 	require.Empty(t, d.waits(t, exitDone))
+	require.Contains(t, d.does(t, exitDone, "status"), "\n1 message to former given up since ")
 	for _, p := range replicas {
 		require.NoError(t, p.Process.Signal(syscall.SIGTERM))
 		require.Equal(t, exitDone, p.ends(t), &p.err)
@@ -222,6 +223,7 @@ func (d *day) requireTold(t *testing.T) {
 	t.Helper()
 	const drop = "bravo: 1 drop held"
 	const late = "charlie: no file by 07:30"
+	const come = "charlie: the file has come, 40 of 50 rows loaded"
 	const missed = "bravo: a slot was missed"
 	told := map[string]event{}
 	for _, p := range d.got("monitor") {
@@ -233,11 +235,11 @@ func (d *day) requireTold(t *testing.T) {
 		return map[string]int{"SUCCESS": success, "ERROR": 0, "DUPLICATE": duplicate, "INVALID": invalid, "REVIEW": 0}
 	}
 	require.Equal(t, map[string]event{
-		"acme: 95 of 100 rows loaded":   {Event: "run", Subject: "acme: 95 of 100 rows loaded", Feed: "acme", Outcomes: outcomes(95, 0, 5)},
-		drop:                            {Event: "run", Subject: drop, Feed: "bravo", Trouble: true, Outcomes: outcomes(0, 0, 0)},
-		missed:                          {Event: "slot_missed", Subject: missed, Feed: "bravo", Trouble: true},
-		late:                            {Event: "late_drop", Subject: late, Feed: "charlie", Trouble: true},
-		"charlie: 40 of 50 rows loaded": {Event: "run", Subject: "charlie: 40 of 50 rows loaded", Feed: "charlie", Outcomes: outcomes(40, 10, 0)},
+		"acme: 95 of 100 rows loaded": {Event: "run", Subject: "acme: 95 of 100 rows loaded", Feed: "acme", Outcomes: outcomes(95, 0, 5)},
+		drop:                          {Event: "run", Subject: drop, Feed: "bravo", Trouble: true, Outcomes: outcomes(0, 0, 0)},
+		missed:                        {Event: "slot_missed", Subject: missed, Feed: "bravo", Trouble: true},
+		late:                          {Event: "late_drop", Subject: late, Feed: "charlie", Trouble: true},
+		come:                          {Event: "run", Subject: come, Feed: "charlie", Outcomes: outcomes(40, 10, 0)},
 	}, told)
 	require.Len(t, d.got("monitor"), len(told), "each of it once")
 
@@ -248,8 +250,8 @@ func (d *day) requireTold(t *testing.T) {
 		subject, _, _ := strings.Cut(said.Text, "\n")
 		team = append(team, subject)
 	}
-	require.ElementsMatch(t, []string{drop, late, missed}, team)
-	require.Equal(t, []string{"<manager@example.com> " + late}, d.mailed())
+	require.ElementsMatch(t, []string{drop, late, come, missed}, team)
+	require.Equal(t, []string{"<manager@example.com> " + late, "<manager@example.com> " + come}, d.mailed())
 
 	pager := d.got("pager")
 	require.Greater(t, len(pager), 1)

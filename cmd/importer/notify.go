@@ -86,10 +86,10 @@ func message(id string, n report.Notice) notify.Message {
 	return notify.Message{ID: id, Subject: n.Subject, Text: n.Text, Data: n.Data}
 }
 
-// runNotice is what there is to tell of a run. That numbers are on a do-not-call list
-// is no trouble.
-func runNotice(r importer.RunInfo) report.Notice {
-	return report.RunNotice(r, nonagent.ReasonDNC, nonagent.ReasonCampaignDNC)
+// runNotice is what there is to tell of a run that brought what was awaited since a
+// time, if it did. That numbers are on a do-not-call list is no trouble.
+func runNotice(r importer.RunInfo, late time.Time) report.Notice {
+	return report.RunNotice(r, late, nonagent.ReasonDNC, nonagent.ReasonCampaignDNC)
 }
 
 // tellOf tells a target of what has happened to a feed, if it wants to hear that.
@@ -98,7 +98,7 @@ func (a *app) tellOf(ctx context.Context, feed string, zone *time.Location, id, 
 	var n report.Notice
 	switch e.What {
 	case daemon.EventLate:
-		n = report.LateNotice(feed, e.At.In(zone))
+		n = report.LateNotice(feed, e.At.In(zone), e.Paused.In(zone))
 	case daemon.EventMissed:
 		until := e.Until
 		if !until.IsZero() {
@@ -112,8 +112,8 @@ func (a *app) tellOf(ctx context.Context, feed string, zone *time.Location, id, 
 		if err != nil {
 			return true, err
 		}
-		n = runNotice(runs[0])
-		if !n.Trouble && e.Tries == 0 && (when == daemon.TellTrouble || len(runs[0].Drops) == 0) { // nothing has happened
+		n = runNotice(runs[0], e.Late.In(zone))
+		if !n.Trouble && e.Tries == 0 && e.Late.IsZero() && (when == daemon.TellTrouble || len(runs[0].Drops) == 0) { // nothing has happened
 			return false, nil
 		}
 		if !e.Again.IsZero() {

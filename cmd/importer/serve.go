@@ -94,7 +94,7 @@ func (s *server) serve(ctx context.Context) error {
 	}
 	d, err := daemon.New(daemon.Options{
 		Ledger: s.ledger, Host: host, AtOnce: s.cfg.Serve.Runs, Lease: s.cfg.Ledger.Lease.Std(), RetryAfter: s.cfg.Serve.RetryAfter.Std(), StopTimeout: s.cfg.Serve.StopTimeout.Std(),
-		Log: s.log, Now: time.Now, Looked: s.health.Beat, Ended: s.logRun,
+		Log: s.log, Now: time.Now, Looked: s.health.Beat, Ended: s.logRun, GivenUp: s.health.GivenUp,
 	}, feeds)
 	if err != nil {
 		return err
@@ -219,6 +219,7 @@ func (a *app) daemonFeeds() ([]daemon.Feed, error) {
 		}
 	}
 	a.health.Feeds(schedules)
+	a.health.Targets(sortedKeys(a.cfg.Notify))
 	return feeds, nil
 }
 
@@ -373,7 +374,7 @@ func (a *app) logRun(feed string, id int64) {
 	switch {
 	case run.Error != "":
 		level = slog.LevelError
-	case runNotice(run).Trouble:
+	case runNotice(run, time.Time{}).Trouble:
 		level = slog.LevelWarn
 	}
 	a.log.Log(ctx, level, "a run has ended", "feed", feed, "run", run.ID, "outcomes", outcomes(counts), "calls", run.Calls, "seconds", math.Round(run.Seconds*1000)/1000, "err", run.Error)

@@ -77,14 +77,14 @@ func TestADaemonOutlivesPostgreSQL(t *testing.T) {
 	c.start(t)
 	v.loaded(t, rows)
 
-	v.exec(t, `UPDATE schedules SET paused = true`)
+	v.exec(t, `UPDATE schedules SET paused = now()`)
 	v.eventually(t, `SELECT count(*) = 0 FROM schedule_slots WHERE verdict = 'run' AND ended IS NULL`)
 	before = p.lines()
 	c.stop(t)
 	time.Sleep(away)
 	idle := p.lines() - before
 	c.start(t)
-	v.exec(t, `UPDATE schedules SET paused = false`)
+	v.exec(t, `UPDATE schedules SET paused = NULL`)
 	v.leaves(t, "acme", rows+10)
 	v.loaded(t, rows+10)
 	v.worksSince(t, v.now(t))

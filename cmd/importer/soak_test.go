@@ -325,7 +325,7 @@ func (p *process) terminate(t *testing.T) {
 // end lets no run begin any more, and ends the replicas when none is going.
 func (s *soak) end(t *testing.T) {
 	t.Helper()
-	s.exec(t, `UPDATE schedules SET paused = true`)
+	s.exec(t, `UPDATE schedules SET paused = now()`)
 	s.within(t, time.Minute, `SELECT count(*) = 0 FROM schedule_slots WHERE verdict IN ('run', 'queue', 'again') AND ended IS NULL`)
 	var all sync.WaitGroup
 	for _, p := range s.hosts {

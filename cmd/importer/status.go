@@ -36,7 +36,8 @@ what it is stands at the end: no importer serve lives although feeds have
 schedules, or it does not look at one; a feed is late; a feed's last run was
 stopped, could load none of its rows, or brought an alarm; drops are held; rows are
 in REVIEW. It is 0 as soon as that is dealt with. Single ERROR rows do not count
-here: the run that they are of has told of them.`,
+here: the run that they are of has told of them. Messages that somebody under notify
+did not take, so that they were given up, are shown for a day and do not count.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return sh.withLedger(cmd.Context(), func(a *app) error { return a.status(cmd.Context()) })

@@ -1,6 +1,9 @@
 package daemon_test
 
 import (
+	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -8,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"importer/internal/daemon"
+	"importer/internal/importer"
 	"importer/internal/ledger/ledgertest"
 	"importer/internal/schedule"
 )
@@ -267,6 +271,43 @@ func TestAScheduleThatHasChangedBeginsThen(t *testing.T) {
 	}
 }
 
+// What a feed would have had while it was in nobody's configuration is not missed,
+// nor made up for. What it would have had while nobody served is.
+func TestAFeedThatIsPutBackHasMissedNothing(t *testing.T) {
+	t.Parallel()
+	six := time.Date(2026, time.March, 2, 6, 0, 0, 0, newYork(t))
+	b := newBench(t, six.Add(-time.Hour))
+	r := b.serve(t, usual, scheduled(t, "0 6 * * *"))
+	b.at(t, six.Add(-time.Hour), r)
+	b.at(t, six, r)
+	b.until(t, `SELECT count(*) = 1 FROM schedule_slots WHERE ended IS NOT NULL`)
+	passes := func(days int) {
+		_, err := b.conn.Exec(t.Context(), `UPDATE schedules SET seen = seen - $1 * interval '1 day'`, days)
+		require.NoError(t, err)
+	}
+	feeds := r.feeds
+	r.feeds = nil
+	b.at(t, six.Add(time.Hour), r)
+	require.Equal(t, 1, ask[int](t, b, `SELECT count(*) FROM schedules`), "it may come back soon")
+	passes(2)
+	b.at(t, six.AddDate(0, 0, 20), r)
+	r.feeds = feeds
+	b.at(t, six.AddDate(0, 0, 20).Add(time.Hour), r)
+	want := []string{"2026-03-02 06:00 run"}
+	require.Equal(t, want, b.verdicts(t, six))
+	b.at(t, six.AddDate(0, 0, 21), r)
+	want = append(want, "2026-03-23 06:00 run")
+	require.Equal(t, want, b.verdicts(t, six))
+	b.until(t, `SELECT count(*) = 2 FROM schedule_slots WHERE ended IS NOT NULL`)
+	require.Empty(t, r.missed())
+
+	require.NoError(t, r.ends())
+	passes(3)
+	b.moves(six.AddDate(0, 0, 24))
+	b.at(t, six.AddDate(0, 0, 24), b.serve(t, usual, scheduled(t, "0 6 * * *")))
+	require.Equal(t, append(want, "2026-03-24 06:00 missed", "2026-03-25 06:00 missed", "2026-03-26 06:00 run"), b.verdicts(t, six))
+}
+
 // Replicas whose clocks differ by minutes do not take each other's for wrong.
 func TestClocksOfReplicasMayDiffer(t *testing.T) {
 	t.Parallel()
@@ -312,4 +353,86 @@ func TestSlotsThatARunKeepsFromRunningAreToldOnce(t *testing.T) {
 		b.until(t, `SELECT count(*) = $1 FROM schedule_slots WHERE ended IS NOT NULL`, run+1)
 	}
 	require.Equal(t, 6, ask[int](t, b, `SELECT count(*) FROM schedule_slots WHERE verdict = 'overlap'`))
+}
+
+// Whoever is told that a drop is late hears of the run that brings it, once: of one
+// that was served, and of one whose command a person typed.
+func TestWhoIsToldThatADropIsLateHearsThatItHasCome(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noon)
+	l := ledgertest.OpenAt(t, b.dsn)
+	brings := func(ctx context.Context, run, holder int64) (importer.Summary, error) {
+		d, err := l.OpenDrop(ctx, importer.Drop{Feed: "acme", Dialer: "main", Name: "leads.csv", SHA256: sha256.Sum256(fmt.Append(nil, run))})
+		s := importer.Summary{Run: run}
+		return s, errors.Join(err, l.JoinDrop(ctx, run, d, false), l.FinishRun(ctx, run, holder, s, nil))
+	}
+	feed := scheduled(t, "0 6 * * *")
+	feed.Run = func(ctx context.Context, begun importer.Begun) (importer.Summary, error) {
+		return brings(ctx, begun.Run, begun.Holder)
+	}
+	replicas := []*replica{b.serve(t, usual, feed), b.serve(t, usual, feed)}
+	for _, r := range replicas {
+		r.feeds[0].Notify = map[string]string{"monitor": daemon.TellAlways, "team": daemon.TellTrouble, "manager": daemon.TellLate}
+	}
+	b.at(t, noon, replicas...)
+	late := func(day string) {
+		_, err := b.conn.Exec(t.Context(), `INSERT INTO expected_drops (feed, day, by, late) VALUES ('acme', $1::date, $1::timestamptz + interval '7 hours', true)`, day)
+		require.NoError(t, err)
+	}
+	told := func(run int64, by string, targets string) {
+		t.Helper()
+		b.until(t, `SELECT count(*) > 0 FROM river_job WHERE kind = 'tell' AND args ->> 'run' = $1::text`, fmt.Sprint(run))
+		require.Equal(t, by+targets, ask[string](t, b, `
+			SELECT string_agg(DISTINCT coalesce((args ->> 'late')::date::text || ' ', ''), '') || string_agg(args ->> 'target', ' ' ORDER BY args ->> 'target')
+			FROM river_job WHERE kind = 'tell' AND args ->> 'run' = $1`, fmt.Sprint(run)))
+	}
+	late("2026-02-27")
+	late("2026-02-28")
+	for n := range 2 {
+		b.asksFor(t, "acme")
+		b.until(t, `SELECT count(*) = $1 FROM schedule_slots WHERE ended IS NOT NULL`, n+1)
+	}
+	told(1, "2026-02-27 ", "manager monitor team")
+	told(2, "", "monitor team")
+
+	late("2026-03-01")
+	b.at(t, noon.Add(time.Second), replicas...)
+	run, holder, err := l.StartRun(t.Context(), "acme", "run")
+	require.NoError(t, err)
+	_, err = brings(t.Context(), run, holder)
+	require.NoError(t, err)
+	for n := range 2 {
+		b.at(t, noon.Add(time.Duration(n+2)*time.Second), replicas...)
+		told(run, "2026-03-01 ", "manager monitor team")
+	}
+}
+
+// Nobody hears from a vendor whose drops nobody fetches: that a feed is paused is told
+// with its late drop, each day.
+func TestADropOfAPausedFeedIsLateToo(t *testing.T) {
+	t.Parallel()
+	monday := time.Date(2026, time.March, 2, 0, 0, 0, 0, newYork(t))
+	b := newBench(t, monday)
+	feed := scheduled(t, "0 6 * * *")
+	by := schedule.Clock(7*60 + 30)
+	feed.ExpectBy = &by
+	r := b.serve(t, usual, feed)
+	b.at(t, monday, r)
+	l := ledgertest.OpenAt(t, b.dsn)
+	require.NoError(t, l.PauseFeed(t.Context(), "acme", true))
+	since := ask[time.Time](t, b, `SELECT paused FROM schedules`)
+	require.NoError(t, l.PauseFeed(t.Context(), "acme", true)) // which changes nothing
+	for day := range 2 {
+		by := monday.AddDate(0, 0, day).Add(7*time.Hour + 30*time.Minute)
+		b.at(t, by, r)
+		waitFor(t, func() bool { return len(r.heard(daemon.EventLate)) == day+1 })
+		e := r.heard(daemon.EventLate)[day]
+		require.WithinDuration(t, by, e.At, 0)
+		require.WithinDuration(t, since, e.Paused, 0)
+	}
+	require.Empty(t, r.runs())
+	require.NoError(t, l.PauseFeed(t.Context(), "acme", false))
+	b.at(t, monday.AddDate(0, 0, 2).Add(8*time.Hour), r)
+	waitFor(t, func() bool { return len(r.heard(daemon.EventLate)) == 3 })
+	require.Zero(t, r.heard(daemon.EventLate)[2].Paused)
 }

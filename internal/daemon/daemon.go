@@ -62,6 +62,8 @@ type Options struct {
 	Looked func()
 	// Ended is told of each run that this process has carried to its end.
 	Ended func(feed string, run int64)
+	// GivenUp is called when a message to a target is given up.
+	GivenUp func(target string)
 }
 
 // How long a job attends a run before it makes room for a look at who lives, and

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"importer/internal/daemon"
 	"importer/internal/importer"
 	"importer/internal/ledger/ledgertest"
+	"importer/internal/report"
 )
 
 // soon makes a job that is scheduled for later, or is to be tried again, due now.
@@ -168,4 +170,11 @@ func TestAMessageThatIsRefusedForGoodIsNotSentAgain(t *testing.T) {
 	b.asksFor(t, "acme")
 	b.until(t, `SELECT count(*) = 1 FROM river_job WHERE kind = 'tell' AND state = 'cancelled' AND attempt = 1`)
 	require.Equal(t, 1, r.said("a message was not taken, and is given up"))
+	r.note(func() { require.Equal(t, []string{"monitor"}, r.givenUp) })
+	l := b.asksFor(t, "acme")
+	b.until(t, `SELECT count(*) = 2 FROM river_job WHERE kind = 'tell' AND state = 'cancelled'`)
+	s, err := daemon.Status(t.Context(), l, nil, noon)
+	require.NoError(t, err)
+	first, last := ask[time.Time](t, b, `SELECT min(finalized_at) FROM river_job WHERE kind = 'tell'`), ask[time.Time](t, b, `SELECT max(finalized_at) FROM river_job WHERE kind = 'tell'`)
+	require.Equal(t, []report.GivenUp{{Target: "monitor", Messages: 2, Since: first.UTC(), Last: last.UTC(), Feed: "acme"}}, s.GivenUp)
 }

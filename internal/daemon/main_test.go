@@ -89,11 +89,12 @@ type replica struct {
 	stop  context.CancelFunc
 	ended chan error
 
-	mu    sync.Mutex
-	begun []importer.Begun // the runs that it was to carry
-	over  []int64          // those that it has brought to their end
-	told  []daemon.Event   // of which its feeds' targets were told
-	log   map[string]int   // how often it has said what
+	mu      sync.Mutex
+	begun   []importer.Begun // the runs that it was to carry
+	over    []int64          // those that it has brought to their end
+	givenUp []string         // whose messages were given up
+	told    []daemon.Event   // of which its feeds' targets were told
+	log     map[string]int   // how often it has said what
 }
 
 // serve starts a daemon with these feeds, whose runs do nothing unless they are
@@ -105,9 +106,10 @@ func (b *bench) serve(t *testing.T, with func(*daemon.Options), feeds ...daemon.
 	require.NoError(t, err)
 	o := daemon.Options{
 		Ledger: l, AtOnce: 4, Lease: 300 * time.Millisecond, StopTimeout: 30 * time.Second, Log: slog.New(r),
-		Now:    func() time.Time { return b.asked(r) },
-		Looked: func() {},
-		Ended:  func(_ string, run int64) { r.note(func() { r.over = append(r.over, run) }) },
+		Now:     func() time.Time { return b.asked(r) },
+		Looked:  func() {},
+		GivenUp: func(target string) { r.note(func() { r.givenUp = append(r.givenUp, target) }) },
+		Ended:   func(_ string, run int64) { r.note(func() { r.over = append(r.over, run) }) },
 	}
 	with(&o)
 	for _, f := range feeds {

@@ -103,6 +103,14 @@ func (d *Daemon) judgeFeed(ctx context.Context, f Feed, state ledger.SlotState, 
 		}
 		at = f.Schedule.Next(now)
 	}
+	if state.Awaits {
+		err = d.Ledger.FindLate(ctx, f.Name, func(ctx context.Context, tx pgx.Tx, run int64, since time.Time) error {
+			return d.tell(ctx, tx, f, Event{What: EventRun, Run: run, Late: since})
+		})
+		if err != nil {
+			return next, err
+		}
+	}
 	by, err := d.judgeDay(ctx, f, state, now)
 	return earlier(at, by), err
 }
@@ -121,7 +129,7 @@ func (d *Daemon) judgeSlots(ctx context.Context, f Feed, now time.Time) error {
 	err := d.Ledger.JudgeSlots(ctx, f.Name, func(s ledger.SlotState) ([]ledger.JudgedSlot, time.Time) {
 		overlap = s.Overlap
 		rules := f.Rules
-		rules.Paused = rules.Paused || s.Paused
+		rules.Paused = rules.Paused || !s.Paused.IsZero()
 		decision = f.Schedule.Plan(schedule.State{Last: s.Last, Running: s.Running, Queued: s.Queued}, now, rules)
 		return judged(decision), decision.Last
 	}, func(ctx context.Context, tx pgx.Tx, fresh []ledger.JudgedSlot) error {
@@ -198,7 +206,7 @@ const patience = time.Hour
 // returns when that is if it is still to be judged.
 func (d *Daemon) judgeDay(ctx context.Context, f Feed, state ledger.SlotState, now time.Time) (at time.Time, err error) {
 	day := schedule.DateOf(now.In(f.Zone))
-	if state.Paused || d.days[f.Name] == day {
+	if d.days[f.Name] == day {
 		return at, nil
 	}
 	from, by, ok := f.expects(day)
@@ -212,7 +220,7 @@ func (d *Daemon) judgeDay(ctx context.Context, f Feed, state ledger.SlotState, n
 		return at, nil
 	}
 	judged, late, err := d.Ledger.JudgeDay(ctx, f.Name, calendar(day), from, by, patience, func(ctx context.Context, tx pgx.Tx) error {
-		return d.tell(ctx, tx, f, Event{What: EventLate, At: by})
+		return d.tell(ctx, tx, f, Event{What: EventLate, At: by, Paused: state.Paused})
 	})
 	if judged {
 		d.days[f.Name] = day

@@ -35,13 +35,19 @@ func Status(ctx context.Context, l *ledger.Ledger, feeds []Feed, now time.Time) 
 	if err != nil {
 		return report.Status{}, err
 	}
+	given, err := givenUp(ctx, l)
+	if err != nil {
+		return report.Status{}, err
+	}
 	s := standing{Status: known, now: now, open: map[string]*ledger.OpenSlot{}}
 	for i, o := range known.Open {
 		if s.open[o.Feed] == nil {
 			s.open[o.Feed] = &known.Open[i]
 		}
 	}
-	return s.of(feeds), nil
+	r := s.of(feeds)
+	r.GivenUp = append(r.GivenUp, given...)
+	return r, nil
 }
 
 // standing is what the ledger knows at a moment.
@@ -55,7 +61,7 @@ type standing struct {
 func (s standing) of(feeds []Feed) report.Status {
 	r := report.Status{
 		At: s.now.UTC(), ServedUntil: s.Served.UTC(), Unfinished: s.Unfinished, Held: s.Held,
-		Serving: []report.Replica{}, Going: []report.GoingRun{}, Feeds: []report.FeedStatus{}, NeedsPerson: []string{},
+		Serving: []report.Replica{}, Going: []report.GoingRun{}, Feeds: []report.FeedStatus{}, GivenUp: []report.GivenUp{}, NeedsPerson: []string{},
 	}
 	for _, replica := range s.Replicas {
 		r.Serving = append(r.Serving, report.Replica{Host: replica.Host, Started: replica.Started.UTC()})
@@ -142,7 +148,7 @@ func (s standing) line(f Feed) report.FeedStatus {
 // rules are a feed's, with what a person has said.
 func (f Feed) rules(k ledger.FeedStatus) schedule.Rules {
 	rules := f.Rules
-	rules.Paused = rules.Paused || k.Paused
+	rules.Paused = rules.Paused || !k.Paused.IsZero()
 	return rules
 }
 
@@ -172,7 +178,7 @@ func (s standing) carried(run int64) bool {
 func (s standing) expected(f Feed) *report.ExpectedDay {
 	k := s.Feeds[f.Name]
 	_, by, ok := f.expects(schedule.DateOf(s.now.In(f.Zone)))
-	if !ok || k.Paused {
+	if !ok {
 		return nil
 	}
 	e := &report.ExpectedDay{By: by.In(f.Zone), Late: k.Late}
@@ -246,7 +252,11 @@ func (s standing) troubles(f Feed, line report.FeedStatus) (sentences []string) 
 		say("importer serve runs, but does not look at its schedule: importer reload has it read the configuration again")
 	}
 	if e := line.Today; e != nil && e.Late && e.Came.IsZero() {
-		say("late, no drop has come by %s: importer source check %s shows what lies at its source", e.By.Format("15:04 MST"), f.Name)
+		if by := e.By.Format("15:04 MST"); k.Paused.IsZero() {
+			say("late, no drop has come by %s: importer source check %s shows what lies at its source", by, f.Name)
+		} else {
+			say("late, no drop has come by %s, and it is paused since %s: importer unpause %s lets it go on", by, k.Paused.In(f.Zone).Format("2006-01-02 15:04 MST"), f.Name)
+		}
 	}
 	switch r := line.LastRun; {
 	case r == nil:

@@ -189,15 +189,17 @@ func TestALateDropIsSeenWithoutADaemon(t *testing.T) {
 	require.Equal(t, late, line.Today)
 	require.Equal(t, []string{"acme: late, no drop has come by 08:00 EST: importer source check acme shows what lies at its source"}, needed)
 
-	// Who looked later, and a feed that is paused or has holiday, has none that is late.
+	// Who looked later, and a feed that has holiday, has none that is late; one that is
+	// paused has.
 	w.do(`UPDATE schedules SET since = $1`, today(8, 1))
 	line, _ = w.one(f)
 	require.False(t, line.Today.Late)
-	w.do(`UPDATE schedules SET since = $1, paused = true`, today(1, 0))
+	w.do(`UPDATE schedules SET since = $1, paused = $2`, today(1, 0), today(2, 0).AddDate(0, 0, -3))
 	line, needed = w.one(f)
-	require.Nil(t, line.Today)
-	require.Empty(t, needed)
-	w.do(`UPDATE schedules SET paused = false`)
+	require.Equal(t, report.Paused, line.State)
+	require.Equal(t, late, line.Today)
+	require.Equal(t, []string{"acme: late, no drop has come by 08:00 EST, and it is paused since 2026-11-21 02:00 EST: importer unpause acme lets it go on"}, needed)
+	w.do(`UPDATE schedules SET paused = NULL`)
 	f.Rules.Holidays = []schedule.Date{{Year: 2026, Month: 11, Day: 24}}
 	line, _ = w.one(f)
 	require.Nil(t, line.Today)

@@ -2,13 +2,20 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
+
+	"importer/internal/ledger"
+	"importer/internal/report"
 )
 
 // What an event is.
@@ -21,19 +28,21 @@ const (
 
 // Event is what people may want to be told of a feed.
 type Event struct {
-	What  string    `json:"what"`
-	Run   int64     `json:"run,omitempty"`
-	At    time.Time `json:"at,omitzero"`
-	Until time.Time `json:"until,omitzero"`
-	Again time.Time `json:"again,omitzero"`  // when what the run could not do is tried again
-	Tries int       `json:"tries,omitempty"` // runs that had failed before
+	What   string    `json:"what"`
+	Run    int64     `json:"run,omitempty"`
+	At     time.Time `json:"at,omitzero"`
+	Until  time.Time `json:"until,omitzero"`
+	Again  time.Time `json:"again,omitzero"`  // when what the run could not do is tried again
+	Tries  int       `json:"tries,omitempty"` // runs that had failed before
+	Late   time.Time `json:"late,omitzero"`   // since when people awaited what the run brought
+	Paused time.Time `json:"paused,omitzero"` // since when the feed is whose drop has not come
 }
 
 // When a target is told of a feed.
 const (
 	TellAlways  = "always"  // of each run that did something too
 	TellTrouble = "trouble" // when a person should look
-	TellLate    = "late"    // of late drops only
+	TellLate    = "late"    // of late drops, and when they have come, only
 )
 
 // TellArgs is the job that tells a target of an event. What is said is found out
@@ -93,6 +102,7 @@ func (t *teller) Work(ctx context.Context, job *river.Job[TellArgs]) error {
 		return nil
 	case !again || job.Attempt >= job.MaxAttempts:
 		d.Log.Error("a message was not taken, and is given up", "feed", e.Feed, "target", e.Target, "about", e.What, "err", err)
+		d.GivenUp(e.Target)
 		return river.JobCancel(errUntold)
 	case job.Attempt == 1:
 		d.Log.Warn("a message was not taken, trying again", "feed", e.Feed, "target", e.Target, "about", e.What, "err", err)
@@ -100,11 +110,41 @@ func (t *teller) Work(ctx context.Context, job *river.Job[TellArgs]) error {
 	return err
 }
 
+// givenUp are the messages that were given up, by target: of the last day, for which
+// the job engine keeps them.
+func givenUp(ctx context.Context, l *ledger.Ledger) (all []report.GivenUp, err error) {
+	client, err := river.NewClient(riverpgxv5.New(l.River()), &river.Config{})
+	if err != nil {
+		return nil, fmt.Errorf("setting up the job engine: %w", err)
+	}
+	const most = 10_000
+	jobs, err := client.JobList(ctx, river.NewJobListParams().Kinds(TellArgs{}.Kind()).First(most).
+		States(rivertype.JobStateCancelled, rivertype.JobStateDiscarded).OrderBy(river.JobListOrderByFinalizedAt, river.SortOrderAsc))
+	if err != nil {
+		return nil, fmt.Errorf("reading which messages were given up: %w", err)
+	}
+	for _, job := range jobs.Jobs {
+		var args TellArgs
+		if err := json.Unmarshal(job.EncodedArgs, &args); err != nil {
+			return nil, fmt.Errorf("reading a message: %w", err)
+		}
+		at := job.FinalizedAt.UTC()
+		i := slices.IndexFunc(all, func(u report.GivenUp) bool { return u.Target == args.Target })
+		if i < 0 {
+			i = len(all)
+			all = append(all, report.GivenUp{Target: args.Target, Since: at})
+		}
+		all[i].Messages++
+		all[i].Feed, all[i].Last = args.Feed, at
+	}
+	return all, nil
+}
+
 // tell has a feed's targets told of an event.
 func (d *Daemon) tell(ctx context.Context, tx pgx.Tx, f Feed, e Event) error {
 	var jobs []river.InsertManyParams
 	for target, when := range f.Notify {
-		if when != TellLate || e.What == EventLate {
+		if when != TellLate || e.What == EventLate || !e.Late.IsZero() {
 			jobs = append(jobs, river.InsertManyParams{
 				Args: TellArgs{Event: e, Feed: f.Name, Target: target}, InsertOpts: &river.InsertOpts{Queue: tellQueue, MaxAttempts: tellTries},
 			})

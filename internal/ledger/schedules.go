@@ -23,10 +23,11 @@ type SlotState struct {
 	Since   time.Time // when the feed was known first
 	Last    time.Time // the last slot that was judged; for a new feed, Since
 	Says    string    // the schedule by which it was, empty for a new feed
-	Paused  bool
-	Running bool // the run of a slot is going
-	Queued  bool // a slot waits for it
-	Overlap bool // the last slot was left out for it, or for the one before
+	Paused  time.Time // since when a person keeps it from beginning runs; zero: nobody does
+	Running bool      // the run of a slot is going
+	Queued  bool      // a slot waits for it
+	Overlap bool      // the last slot was left out for it, or for the one before
+	Awaits  bool      // a drop was late, and nobody was told yet that one has come since
 }
 
 // JudgedSlot is a slot of a schedule, or a stretch of them, and what becomes of it.
@@ -40,11 +41,14 @@ type JudgedSlot struct {
 // Enqueue adds jobs in the transaction of what they are about.
 type Enqueue func(ctx context.Context, tx pgx.Tx) error
 
-// Schedules tells how far the feeds' schedules were judged. A feed that was not
-// known is known from now on.
+// Schedules tells how far the schedules were judged of the feeds that whoever asks has
+// in its configuration. A feed that was not known is known from now on.
 func (l *Ledger) Schedules(ctx context.Context, feeds []string, now time.Time) (states map[string]SlotState, err error) {
 	const (
-		look = `SELECT feed, since, last, coalesce(says, ''), paused FROM schedules WHERE feed = ANY ($1)`
+		look = `
+			SELECT feed, since, last, coalesce(says, ''), coalesce(paused, '0001-01-01 00:00:00Z'),
+				EXISTS (SELECT FROM expected_drops WHERE expected_drops.feed = schedules.feed AND ` + awaited + `), seen < clock_timestamp() - interval '1 hour'
+			FROM schedules WHERE feed = ANY ($1)`
 		know = `INSERT INTO schedules (feed, since, last) SELECT unnest($1::text[]), $2, $2 ON CONFLICT DO NOTHING`
 	)
 	err = l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
@@ -55,12 +59,23 @@ func (l *Ledger) Schedules(ctx context.Context, feeds []string, now time.Time) (
 		}
 		var feed string
 		var s SlotState
-		_, err = pgx.ForEachRow(rows, []any{&feed, &s.Since, &s.Last, &s.Says, &s.Paused}, func() error {
+		var long bool
+		seen := len(feeds) > 0 // lately, all of them
+		_, err = pgx.ForEachRow(rows, []any{&feed, &s.Since, &s.Last, &s.Says, &s.Paused, &s.Awaits, &long}, func() error {
 			states[feed] = s
+			seen = seen && !long
 			return nil
 		})
-		if err != nil || len(states) == len(feeds) {
+		if err != nil {
 			return err
+		}
+		if !seen {
+			if err := see(ctx, tx, feeds); err != nil {
+				return err
+			}
+		}
+		if len(states) == len(feeds) {
+			return nil
 		}
 		var fresh []string
 		for _, feed := range feeds {
@@ -75,6 +90,26 @@ func (l *Ledger) Schedules(ctx context.Context, feeds []string, now time.Time) (
 	return states, err
 }
 
+// see notes that these feeds stand in a configuration. Others, that have stood in none
+// for a day, are forgotten: when they come back, they have missed nothing. While nobody
+// serves none is forgotten, and what a person has paused stays so.
+func see(ctx context.Context, tx pgx.Tx, feeds []string) error {
+	const (
+		note = `
+			UPDATE schedules SET seen = clock_timestamp() WHERE feed IN (
+				SELECT feed FROM schedules WHERE feed = ANY ($1) AND seen < clock_timestamp() - interval '1 hour' FOR UPDATE SKIP LOCKED)`
+		forget = `
+			DELETE FROM schedules WHERE feed IN (
+				SELECT feed FROM schedules WHERE NOT coalesce(feed = ANY ($1), false) AND paused IS NULL AND seen < clock_timestamp() - interval '1 day'
+				FOR UPDATE SKIP LOCKED)`
+	)
+	if _, err := tx.Exec(ctx, note, feeds); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, forget, feeds)
+	return err
+}
+
 // openSlots is a condition on schedule_slots: a run is to begin or to end.
 const openSlots = `ended IS NULL AND verdict IN ('run', 'queue', 'asked', 'again')`
 
@@ -87,7 +122,7 @@ const overtake = `UPDATE schedule_slots SET ended = now() WHERE feed = $1 AND ve
 // follows adds what follows of those that are new. All is one transaction.
 func (l *Ledger) JudgeSlots(ctx context.Context, feed string, judge func(SlotState) ([]JudgedSlot, time.Time), follows func(context.Context, pgx.Tx, []JudgedSlot) error) error {
 	const (
-		lock = `SELECT last, paused FROM schedules WHERE feed = $1 FOR UPDATE`
+		lock = `SELECT last, coalesce(paused, '0001-01-01 00:00:00Z') FROM schedules WHERE feed = $1 FOR UPDATE`
 		open = `
 			SELECT count(*) FILTER (WHERE verdict IN ('run', 'asked') OR run_id IS NOT NULL) > 0, count(*) FILTER (WHERE verdict = 'queue' AND run_id IS NULL) > 0
 			FROM schedule_slots WHERE feed = $1 AND ` + openSlots
@@ -382,7 +417,9 @@ func (l *Ledger) CancelRun(ctx context.Context, run int64) error {
 
 // PauseFeed keeps a feed's schedule from beginning runs, or lets it again.
 func (l *Ledger) PauseFeed(ctx context.Context, feed string, paused bool) error {
-	const set = `INSERT INTO schedules (feed, since, last, paused) VALUES ($1, now(), now(), $2) ON CONFLICT (feed) DO UPDATE SET paused = excluded.paused`
+	const set = `
+		INSERT INTO schedules (feed, since, last, paused) VALUES ($1, now(), now(), CASE WHEN $2 THEN now() END)
+		ON CONFLICT (feed) DO UPDATE SET paused = CASE WHEN $2 THEN coalesce(schedules.paused, now()) END`
 	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, set, feed, paused)
 		if err == nil && paused {
@@ -433,6 +470,55 @@ func (l *Ledger) JudgeDay(ctx context.Context, feed string, day, from, by time.T
 		return follows(ctx, tx)
 	})
 	return judged, late, err
+}
+
+// awaited is a condition on expected_drops: people were told that no drop had come,
+// and not yet that one has.
+const awaited = `late AND expected_drops.run_id IS NULL`
+
+// brought is a condition on runs and expected_drops: the run has worked on a drop
+// that came since the day's hour.
+const brought = `EXISTS (
+	SELECT FROM run_drops JOIN drops ON drops.id = drop_id WHERE run_drops.run_id = runs.id AND (first_seen >= by
+		OR EXISTS (SELECT FROM file_drops JOIN files ON files.id = file_id WHERE file_drops.drop_id = drops.id AND taken >= by)))`
+
+// BroughtLate records, once, that a run of a feed which has ended brought what was
+// late, and returns since when that was awaited; the zero time: the run did not, or
+// another has.
+func BroughtLate(ctx context.Context, tx pgx.Tx, feed string, run int64) (since time.Time, err error) {
+	const query = `
+		WITH come AS (
+			UPDATE expected_drops SET run_id = $2 FROM runs
+			WHERE expected_drops.feed = $1 AND runs.id = $2 AND ` + awaited + ` AND ` + brought + ` RETURNING by)
+		SELECT coalesce(min(by), '0001-01-01 00:00:00Z') FROM come`
+	err = tx.QueryRow(ctx, query, feed, run).Scan(&since)
+	return since, err
+}
+
+// FindLate looks for a run that brought what was late of a feed and is nobody's to
+// tell of, since a person typed its command, and adds what follows, once.
+func (l *Ledger) FindLate(ctx context.Context, feed string, follows func(ctx context.Context, tx pgx.Tx, run int64, since time.Time) error) error {
+	const query = `
+		SELECT runs.id FROM expected_drops JOIN runs USING (feed)
+		WHERE feed = $1 AND ` + awaited + ` AND started >= by - interval '1 day' AND finished >= by AND leased_until IS NULL
+			AND kind IN ('run', 'import', 'backfill') AND ` + brought + `
+			AND NOT EXISTS (SELECT FROM schedule_slots WHERE feed = $1 AND run_id = runs.id AND ` + openSlots + `)
+		ORDER BY started LIMIT 1`
+	return l.tx(ctx, answerWithin, func(ctx context.Context, tx pgx.Tx) error {
+		var run int64
+		err := tx.QueryRow(ctx, query, feed).Scan(&run)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		since, err := BroughtLate(ctx, tx, feed, run)
+		if err != nil || since.IsZero() {
+			return err
+		}
+		return follows(ctx, tx, run, since)
+	})
 }
 
 // Within makes a transaction of its own for work.

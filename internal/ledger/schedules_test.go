@@ -121,6 +121,37 @@ const over = time.Microsecond
 
 func run(ledger.SlotState) string { return "run" }
 
+// A schedule is kept for as long as somebody has it in a configuration, or nobody
+// serves, or a person has paused it.
+func TestAScheduleThatNobodyHasIsForgotten(t *testing.T) {
+	t.Parallel()
+	dsn := ledgertest.Database(t)
+	l, conn := ledgertest.OpenAt(t, dsn), connect(t, dsn)
+	known := func() (feeds []string) {
+		require.NoError(t, conn.QueryRow(t.Context(), `SELECT array_agg(feed ORDER BY feed) FROM schedules`).Scan(&feeds))
+		return feeds
+	}
+	look := func(feeds ...string) map[string]ledger.SlotState {
+		states, err := l.Schedules(t.Context(), feeds, time.Now())
+		require.NoError(t, err)
+		return states
+	}
+	look("acme", "bravo", "charlie", "delta")
+	require.NoError(t, l.PauseFeed(t.Context(), "charlie", true))
+	do(t, conn, `UPDATE schedules SET seen = now() - interval '23 hours', last = '2026-03-02'`)
+	look("acme")
+	require.Equal(t, []string{"acme", "bravo", "charlie", "delta"}, known())
+	do(t, conn, `UPDATE schedules SET seen = seen - interval '2 hours'`)
+	look("acme", "delta")
+	require.Equal(t, []string{"acme", "charlie", "delta"}, known())
+	require.Equal(t, 2026, look("acme")["acme"].Last.Year())
+	require.Equal(t, time.March, look("delta")["delta"].Last.Month(), "nobody served")
+	do(t, conn, `UPDATE schedules SET seen = seen - interval '2 days'`)
+	look()
+	require.Equal(t, []string{"charlie"}, known())
+	require.WithinDuration(t, time.Now(), look("acme")["acme"].Since, time.Minute)
+}
+
 func TestASlotIsJudgedOnceByManyAtOnce(t *testing.T) {
 	t.Parallel()
 	p := newPlanned(t)
@@ -192,7 +223,7 @@ func TestSlotsAreJudgedByHowThingsStand(t *testing.T) {
 	p := newPlanned(t)
 	stands := func() [3]bool {
 		s := p.state(t)
-		return [3]bool{s.Running, s.Queued, s.Paused}
+		return [3]bool{s.Running, s.Queued, !s.Paused.IsZero()}
 	}
 	require.Equal(t, [3]bool{}, stands())
 	p.due(t, six, "run")

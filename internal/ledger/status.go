@@ -180,7 +180,7 @@ func (s *Status) waiting(ctx context.Context, tx pgx.Tx) error {
 // order of the runs' numbers, all that there ever was might be read.
 func (s *Status) feeds(ctx context.Context, tx pgx.Tx, feeds []Expected, since time.Time, patience time.Duration) error {
 	const query = `
-		SELECT f.feed, s.feed IS NOT NULL, coalesce(s.since, '0001-01-01 00:00:00Z'), coalesce(s.last, '0001-01-01 00:00:00Z'), coalesce(s.paused, false),
+		SELECT f.feed, s.feed IS NOT NULL, coalesce(s.since, '0001-01-01 00:00:00Z'), coalesce(s.last, '0001-01-01 00:00:00Z'), coalesce(s.paused, '0001-01-01 00:00:00Z'),
 			r.id, r.kind, r.started, r.finished, r.error, r.cancelled IS NOT NULL,
 			coalesce((SELECT id FROM runs WHERE feed = f.feed AND started >= r.started AND alarms <> '{}' ORDER BY started DESC LIMIT 1), 0),
 			coalesce(g.finished, '0001-01-01 00:00:00Z'), coalesce(m.missed, 0), coalesce(m.stretch, false),

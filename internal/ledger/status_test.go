@@ -182,7 +182,7 @@ func TestAFeedStandsAsItsRunsSlotsAndDropsSay(t *testing.T) {
 	require.Len(t, s.Feeds, 2)
 	require.Nil(t, s.Feeds["bravo"].LastRun)
 	acme := s.Feeds["acme"]
-	require.True(t, acme.Known && acme.Paused)
+	require.True(t, acme.Known && !acme.Paused.IsZero())
 	require.True(t, acme.Last.Equal(day(-4)))
 	require.Equal(t, w.run, acme.LastRun.Run, "the last one that pulled or imported")
 	require.Equal(t, "the dialer is away", acme.LastRun.Error)

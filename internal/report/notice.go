@@ -43,21 +43,24 @@ type notice struct {
 type runData struct {
 	notice
 	object
+
+	ExpectBy time.Time `json:"expect_by,omitzero"` // as it was told that none had come by then
 }
 
-// RunNotice tells of a run that has ended. Rows that were rejected for one of these
-// reasons are as they should be, and no trouble.
-func RunNotice(r importer.RunInfo, expected ...importer.Reason) Notice {
+// RunNotice tells of a run that has ended. When late is not the zero time, people were
+// told that no drop had come by then, and hear that the run has brought one. Rows that
+// were rejected for one of the expected reasons are as they should be, and no trouble.
+func RunNotice(r importer.RunInfo, late time.Time, expected ...importer.Reason) Notice {
 	r.Error, r.Drops = eachLine(r.Error, withoutSamples), slices.Clone(r.Drops)
 	for i := range r.Drops {
 		r.Drops[i].Drop.Why = withoutSamples(r.Drops[i].Drop.Why)
 	}
 	s := importer.Summary{Run: r.ID, Feed: r.Feed, Drops: r.Drops, Calls: r.Calls, Seconds: r.Seconds, Alarms: r.Alarms}
-	t := told{RunInfo: r, c: s.Counts(), why: whyStopped(r)}
+	t := told{RunInfo: r, c: s.Counts(), why: whyStopped(r), late: late}
 	n := Notice{Subject: t.subject(), Text: t.text(), Trouble: without(s, expected).NeedsPerson() || r.Error != "" || r.Finished.IsZero()}
 	o := runObject(s)
 	o.History = &history{Kind: r.Kind, State: runLine(r).State, Started: r.Started.UTC(), Finished: r.Finished.UTC(), Why: r.Error}
-	n.Data = runData{notice{eventRun, n.Subject, n.Trouble}, o}
+	n.Data = runData{notice{eventRun, n.Subject, n.Trouble}, o, late}
 	return n
 }
 
@@ -106,8 +109,21 @@ func whyStopped(r importer.RunInfo) string {
 type told struct {
 	importer.RunInfo
 
-	c   importer.Counts
-	why string // it stopped; empty: it did not
+	c    importer.Counts
+	why  string    // it stopped; empty: it did not
+	late time.Time // no drop had come by then; zero: nobody was told so
+}
+
+// came is when the first drop came that was awaited. One that has come again was seen
+// before, and is known since the run began.
+func (t told) came() time.Time {
+	came := t.Started
+	for _, d := range t.Drops {
+		if seen := d.Drop.FirstSeen; !seen.Before(t.late) && (came.Equal(t.Started) || seen.Before(came)) {
+			came = seen
+		}
+	}
+	return came
 }
 
 // drops counts those that stand so.
@@ -133,6 +149,9 @@ func (t told) subject() string {
 		what = "no new file"
 	default:
 		what = t.outcome()
+	}
+	if !t.late.IsZero() {
+		what = "the file has come, " + what
 	}
 	return brief(t.Feed+": "+what, most)
 }
@@ -180,6 +199,9 @@ func (t told) outcome() string {
 func (t told) text() string {
 	const sentence = 500
 	lines := []string{t.sums()}
+	if !t.late.IsZero() {
+		lines = append(lines, fmt.Sprintf("No drop had come by %s: the first one since came at %s", moment(t.late), moment(t.came().In(t.late.Location()))))
+	}
 	if t.why != "" {
 		lines = append(lines, "It stopped because: "+brief(t.why, sentence))
 	}
@@ -281,19 +303,25 @@ type slotData struct {
 
 	Feed     string    `json:"feed"`
 	ExpectBy time.Time `json:"expect_by,omitzero"`
+	Paused   time.Time `json:"paused_since,omitzero"`
 	Slot     time.Time `json:"slot,omitzero"`
 	Until    time.Time `json:"until,omitzero"`
 }
 
-// LateNotice tells that no drop of a feed had come by a time. Times of schedules
-// are told in the zones that they come with.
-func LateNotice(feed string, by time.Time) Notice {
+// LateNotice tells that no drop of a feed had come by a time, and since when the feed
+// is paused, if it is. Times of schedules are told in the zones that they come with.
+func LateNotice(feed string, by, paused time.Time) Notice {
 	n := Notice{
 		Subject: fmt.Sprintf("%s: no file by %s", feed, by.Format("15:04")),
 		Text:    fmt.Sprintf("Feed %s expects a drop, and by %s none had come.\n\nWhat lies at its source: importer source check %s\n", feed, moment(by), feed),
 		Trouble: true, Late: true,
 	}
-	n.Data = slotData{notice: notice{eventLate, n.Subject, n.Trouble}, Feed: feed, ExpectBy: by}
+	if !paused.IsZero() {
+		n.Subject += ", the feed is paused"
+		n.Text = fmt.Sprintf("Feed %s expects a drop, and by %s none had come: the feed is paused since %s, and its schedule begins no runs.\n\n"+
+			"Let it go on: importer unpause %[1]s\nRun the feed now: importer run %[1]s\n", feed, moment(by), moment(paused))
+	}
+	n.Data = slotData{notice: notice{eventLate, n.Subject, n.Trouble}, Feed: feed, ExpectBy: by, Paused: paused}
 	return n
 }
 

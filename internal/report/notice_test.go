@@ -166,7 +166,7 @@ All of it: importer show 7
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := report.RunNotice(k.run)
+			n := report.RunNotice(k.run, time.Time{})
 			require.Equal(t, k.says, "\n"+n.Subject+"\n"+n.Text)
 			require.Equal(t, k.trouble, n.Trouble)
 			require.False(t, n.Late)
@@ -184,7 +184,7 @@ func TestAPhoneIsNotFlooded(t *testing.T) {
 		r.Alarms = append(r.Alarms, strings.Repeat("a", 1000))
 	}
 	r.Error = strings.Repeat("e", 1000) + "\x1b[2J"
-	n := report.RunNotice(r)
+	n := report.RunNotice(r, time.Time{})
 	require.Less(t, len([]rune(n.Subject)), 160)
 	require.NotContains(t, n.Subject, "\n")
 	require.Less(t, len([]rune(n.Text)), 6000)
@@ -208,7 +208,7 @@ func TestProgramsGetWhatShowSays(t *testing.T) {
 	delete(object, "examples") // each has a person, though masked
 	want, err := json.Marshal(object)
 	require.NoError(t, err)
-	require.JSONEq(t, string(want), data(t, report.RunNotice(r)))
+	require.JSONEq(t, string(want), data(t, report.RunNotice(r, time.Time{})))
 }
 
 // What a drop's sentence shows of its lines, masked, goes nowhere.
@@ -227,7 +227,7 @@ func TestANoticeShowsNothingOfAFilesLines(t *testing.T) {
 		d.Drop.Header, d.Drop.Fields = []string{"Oxxxx"}, []string{""}
 		r := ended(d)
 		r.Error = hold.Error() // so it is told of a drop that was begun already
-		n := report.RunNotice(r)
+		n := report.RunNotice(r, time.Time{})
 		require.Contains(t, n.Text, says)
 		for _, told := range []string{n.Subject, n.Text, data(t, n)} {
 			require.NotRegexp(t, `#|xxx|Olive|718`, told, says)
@@ -246,7 +246,14 @@ func TestWhatIsToldOfSlots(t *testing.T) {
 		late bool
 		says string // subject, text and data
 	}{
-		{report.LateNotice("acme", at), true, `
+		{report.LateNotice("acme", at, at.AddDate(0, 0, -4)), true, `
+acme: no file by 07:30, the feed is paused
+Feed acme expects a drop, and by 2026-11-24 07:30 EST none had come: the feed is paused since 2026-11-20 07:30 EST, and its schedule begins no runs.
+
+Let it go on: importer unpause acme
+Run the feed now: importer run acme
+{"event":"late_drop","subject":"acme: no file by 07:30, the feed is paused","trouble":true,"feed":"acme","expect_by":"2026-11-24T07:30:00-05:00","paused_since":"2026-11-20T07:30:00-05:00"}`},
+		{report.LateNotice("acme", at, time.Time{}), true, `
 acme: no file by 07:30
 Feed acme expects a drop, and by 2026-11-24 07:30 EST none had come.
 
@@ -294,7 +301,30 @@ func TestRowsThatAreRefusedAsTheyShouldBeAreNoTrouble(t *testing.T) {
 		}
 	}
 	listed, refused := importer.StateReason{State: importer.Rejected, Reason: "dialer_dnc"}, importer.StateReason{State: importer.Rejected, Reason: "other"}
-	require.True(t, report.RunNotice(run(importer.Counts{listed: 1})).Trouble)
-	require.False(t, report.RunNotice(run(importer.Counts{listed: 1}), "dialer_dnc").Trouble)
-	require.True(t, report.RunNotice(run(importer.Counts{listed: 1, refused: 1}), "dialer_dnc").Trouble)
+	require.True(t, report.RunNotice(run(importer.Counts{listed: 1}), time.Time{}).Trouble)
+	require.False(t, report.RunNotice(run(importer.Counts{listed: 1}), time.Time{}, "dialer_dnc").Trouble)
+	require.True(t, report.RunNotice(run(importer.Counts{listed: 1, refused: 1}), time.Time{}, "dialer_dnc").Trouble)
+}
+
+func TestWhatWasLateIsToldToHaveCome(t *testing.T) {
+	t.Parallel()
+	late := time.Date(2026, 11, 24, 7, 30, 0, 0, time.FixedZone("EST", -5*60*60))
+	first, second := drop(3, "again.csv", importer.DropDone, "", good), drop(4, "late.csv", importer.DropHeld, "why", nil)
+	first.Drop.FirstSeen, second.Drop.FirstSeen = late.Add(-24*time.Hour), late.Add(102*time.Minute)
+	r := ended(first, second)
+	r.Started = late.Add(100 * time.Minute)
+	r.Finished = late.Add(110 * time.Minute)
+	n := report.RunNotice(r, late)
+	require.Equal(t, `acme: the file has come, 250 of 250 rows loaded, 1 drop held
+Run 7 of feed acme: 250 rows, 250 SUCCESS, in 1m12s
+No drop had come by 2026-11-24 07:30 EST: the first one since came at 2026-11-24 09:12 EST
+Drop 4 (late.csv) is held, nothing was imported: why
+Drop 3 (again.csv) is done
+
+All of it, and what to do about a held drop: importer show 7
+`, n.Subject+"\n"+n.Text)
+	require.True(t, n.Trouble)
+	require.Contains(t, data(t, n), `"expect_by":"2026-11-24T07:30:00-05:00"`)
+	r.Drops = r.Drops[:1] // a file with known content
+	require.Contains(t, report.RunNotice(r, late).Text, "the first one since came at 2026-11-24 09:10 EST\n")
 }

@@ -21,6 +21,7 @@ type Status struct {
 	Unfinished  int          `json:"unfinished_drops"` // on which nobody works
 	Held        int          `json:"held_drops"`
 	Review      int          `json:"review_rows"`
+	GivenUp     []GivenUp    `json:"messages_given_up"`
 	// NeedsPerson says in sentences what nobody but a person will do.
 	NeedsPerson []string `json:"needs_person"`
 }
@@ -29,6 +30,15 @@ type Status struct {
 type Replica struct {
 	Host    string    `json:"host"`
 	Started time.Time `json:"started"`
+}
+
+// GivenUp is who did not take messages of the last day, so that they were given up.
+type GivenUp struct {
+	Target   string    `json:"target"`
+	Messages int       `json:"messages"`
+	Since    time.Time `json:"since"` // when the first one was given up
+	Last     time.Time `json:"last"`
+	Feed     string    `json:"feed"` // of which the last one was
 }
 
 // GoingRun is a run that somebody carries.
@@ -147,6 +157,10 @@ func (s Status) head() (lines []string) {
 func (s Status) foot() (lines []string) {
 	if s.Unfinished > 0 {
 		lines = append(lines, are(s.Unfinished, "drop")+" unfinished until the next run of their feeds: importer drops --state importing")
+	}
+	for _, u := range s.GivenUp {
+		lines = append(lines, fmt.Sprintf("%s to %s given up since %s, the last of %s at %s: importer notify test %[2]s tells why it takes none",
+			Some(u.Messages, "message"), u.Target, When(u.Since), u.Feed, When(u.Last)))
 	}
 	if len(s.NeedsPerson) == 0 {
 		return append(lines, "Nothing waits for a person")

@@ -40,6 +40,7 @@ func mixed(t *testing.T) report.Status {
 			{Feed: "hotel", State: report.Idle, Next: next, Today: &report.ExpectedDay{By: at(8, 0), Came: at(8, 15), Late: true}},
 		},
 		Unfinished:  2,
+		GivenUp:     []report.GivenUp{{Target: "ops", Messages: 2, Since: local(7), Last: local(8), Feed: "acme"}},
 		NeedsPerson: []string{"echo: late", "golf: \x1b[2J"},
 	}
 }
@@ -61,11 +62,13 @@ func TestAStatusIsToldToPrograms(t *testing.T) {
 	var out bytes.Buffer
 	s := mixed(t)
 	s.At, s.Going[0].Started = s.At.UTC(), s.At.UTC()
+	s.GivenUp[0].Since, s.GivenUp[0].Last = s.At, s.At
 	s.Serving, s.Going, s.Feeds = []report.Replica{}, s.Going[:1], s.Feeds[6:]
 	require.NoError(t, report.WriteStatus(&out, report.JSON, s))
 	require.JSONEq(t, `{"at": "2026-11-24T14:00:03Z", "serving": [],
 		"going": [{"run": 12, "feed": "acme", "kind": "run", "started": "2026-11-24T14:00:03Z", "rows": 250, "settled": 120, "calls": 110}],
 		"feeds": [{"feed": "hotel", "state": "idle", "last_run": null, "next_slot": "2026-11-25T06:00:00-05:00",
 			"expected": {"by": "2026-11-24T08:00:03-05:00", "came": "2026-11-24T08:15:03-05:00", "late": true}, "missed_7d": 0}],
-		"unfinished_drops": 2, "held_drops": 0, "review_rows": 0, "needs_person": ["echo: late", "golf: \u001b[2J"]}`, out.String())
+		"unfinished_drops": 2, "held_drops": 0, "review_rows": 0,
+		"messages_given_up": [{"target": "ops", "messages": 2, "since": "2026-11-24T14:00:03Z", "last": "2026-11-24T14:00:03Z", "feed": "acme"}], "needs_person": ["echo: late", "golf: \u001b[2J"]}`, out.String())
 }

@@ -158,10 +158,10 @@ func (s Schedule) Forbids(rules Rules, at time.Time) (Verdict, bool) {
 	}
 }
 
-// Expects tells whether a drop is to be expected on a day: it has a slot, and no
-// holiday or pause.
+// Expects tells whether a drop is to be expected on a day: it has a slot, and is no
+// holiday. A vendor knows of no pause.
 func (s Schedule) Expects(day Date, rules Rules) bool {
-	if len(s.expressions) == 0 || rules.Paused || slices.Contains(rules.Holidays, day) {
+	if len(s.expressions) == 0 || slices.Contains(rules.Holidays, day) {
 		return false
 	}
 	begin := ExpectBy(day, 0, s.zone)

@@ -142,6 +142,16 @@ func (h *Health) Feeds(schedules map[string]schedule.Schedule) {
 	}
 }
 
+// Targets sets to whom messages go.
+func (h *Health) Targets(names []string) {
+	for _, name := range names {
+		h.metrics.givenUp.WithLabelValues(name) // a zero, as for feeds
+	}
+}
+
+// GivenUp counts a message that was given up.
+func (h *Health) GivenUp(target string) { h.metrics.givenUp.WithLabelValues(target).Inc() }
+
 // Run watches a run of a feed, which is going until end is called.
 func (h *Health) Run(feed string) (w importer.Watcher, end func()) {
 	going := h.metrics.going.WithLabelValues(feed)

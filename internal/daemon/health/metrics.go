@@ -19,6 +19,7 @@ type metrics struct {
 	calls    *prometheus.HistogramVec
 	unknown  *prometheus.CounterVec
 	ledger   prometheus.Histogram
+	givenUp  *prometheus.CounterVec
 }
 
 // The results of runs, as the exit status of a command tells them.
@@ -80,6 +81,10 @@ func newMetrics(version string, f *feeds) *metrics {
 				"their repetitions.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 30},
 		}),
+		givenUp: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "importer_messages_given_up_total",
+			Help: "Messages that this process had to somebody under notify and gave up: they were refused for good, or not taken for half a day.",
+		}, []string{"target"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "importer_build_info",
@@ -88,7 +93,7 @@ func newMetrics(version string, f *feeds) *metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(
-		m.rows, m.runs, m.going, m.inFlight, m.calls, m.unknown, m.ledger, f, build,
+		m.rows, m.runs, m.going, m.inFlight, m.calls, m.unknown, m.ledger, m.givenUp, f, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m

@@ -205,6 +205,7 @@ func TestEachCallIsMeasuredAndCarriedOut(t *testing.T) {
 func everything(t *testing.T) *health.Health {
 	t.Helper()
 	h, _ := setup()
+	h.Targets([]string{"ops"})
 	h.Feeds(daily(t, "acme"))
 	l := ledgertest.Open(t)
 	run, holder, err := l.StartRun(t.Context(), "acme", "run")
@@ -243,4 +244,13 @@ func TestThePageOnMonitoringHasEveryMetric(t *testing.T) {
 		told = append(told, row[1])
 	}
 	require.ElementsMatch(t, there, told)
+}
+
+func TestMessagesThatNobodyTookAreCounted(t *testing.T) {
+	t.Parallel()
+	h, _ := setup()
+	url := serve(t, h)
+	h.Targets([]string{"ops", "team"})
+	h.GivenUp("team")
+	require.Equal(t, []string{`{target="ops"} 0`, `{target="team"} 1`}, shown(t, url, "importer_messages_given_up_total"))
 }
