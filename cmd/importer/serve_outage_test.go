@@ -89,11 +89,11 @@ func TestADaemonOutlivesPostgreSQL(t *testing.T) {
 	v.loaded(t, rows+10)
 	v.worksSince(t, v.now(t))
 
+	require.Equal(t, []string{""}, v.ask(t, `SELECT DISTINCT error FROM runs`))
 	p.terminate(t)
 	p.requireCalm(t, inRun+idle, away)
 	v.requireEachLeadOnce(t, rows+10)
 	v.requireEverySlot(t, time.Second)
-	require.Equal(t, []string{""}, v.ask(t, `SELECT DISTINCT error FROM runs`))
 }
 
 func TestADaemonOutlivesACrashOfPostgreSQL(t *testing.T) {
