@@ -92,13 +92,6 @@ func newDay(t *testing.T) *day {
 	return d
 }
 
-// lay leaves a whole file at a feed's place.
-func (d *day) lay(t *testing.T, name string, rows [][]string) {
-	t.Helper()
-	d.contacts(t, "making.csv", rows)
-	require.NoError(t, os.Rename(filepath.Join(d.dir, "making.csv"), filepath.Join(d.dir, name)))
-}
-
 // does runs an importer to its end, and returns what it wrote.
 func (d *day) does(t *testing.T, status int, args ...string) string {
 	t.Helper()
@@ -165,7 +158,7 @@ func TestADayInTheLife(t *testing.T) {
 	}, d.waits(t, exitPerson))
 	// Somebody calls charlie's vendor.
 	late := slices.Concat(contacts()[:1], contacts()[161:201], contacts()[1:11])
-	d.lay(t, "charlie/late.csv", late)
+	d.contacts(t, "charlie/late.csv", late)
 	d.does(t, exitDone, "run", "charlie", "--detach")
 	// Somebody has bravo pulled again, which helps nothing and tells nobody, then looks
 	// at the drop and finds it right.
@@ -202,7 +195,7 @@ func TestADayInTheLife(t *testing.T) {
 func (d *day) layTheMorning(t *testing.T) {
 	t.Helper()
 	rows := func(from, to int) [][]string { return slices.Concat(contacts()[:1], contacts()[from:to]) }
-	d.lay(t, "bravo/monday.csv", rows(101, 121))
+	d.contacts(t, "bravo/monday.csv", rows(101, 121))
 	d.does(t, exitDone, "run", "bravo")
 	d.exec(t, fmt.Sprintf(`INSERT INTO schedules (feed, since, last)
 		SELECT unnest('{acme,bravo,charlie}'::text[]), at - interval '1 day', at FROM (SELECT timestamptz '%s' AS at) a`, d.midnight.Format(time.RFC3339)))
@@ -210,12 +203,12 @@ func (d *day) layTheMorning(t *testing.T) {
 	for i := 20; i <= 100; i += 20 {
 		bad[i][8] = "555-01"
 	}
-	d.lay(t, "acme/leads.csv", bad)
+	d.contacts(t, "acme/leads.csv", bad)
 	less := rows(121, 161)
 	for i, row := range less {
 		less[i] = slices.Delete(row, 10, 11) // email
 	}
-	d.lay(t, "bravo/tuesday.csv", less)
+	d.contacts(t, "bravo/tuesday.csv", less)
 }
 
 // requireTold checks what each of those who are told was told.
@@ -349,7 +342,7 @@ func (d *day) requireLogged(t *testing.T, replicas []*process) {
 		"INFO a run has ended bravo":                                          2,
 		"INFO a run has ended charlie":                                        2,
 		"WARN no drop has come by the time at which one was expected charlie": 1,
-		"WARN a message was not taken, trying again acme":                     1,
+		"WARN a message was not taken, trying again acme":                     len(d.got("pager")) - 1,
 		"ERROR a message was not taken, and is given up acme":                 1,
 	}, lines)
 }
@@ -373,7 +366,7 @@ func TestAMessageIsNotLostWithItsReplica(t *testing.T) {
 	d.does(t, exitDone, "migrate")
 	gate := d.gate(t)
 	first := d.start(t, "serve")
-	d.lay(t, "acme/leads.csv", contacts())
+	d.contacts(t, "acme/leads.csv", contacts())
 	d.does(t, exitDone, "run", "acme", "--detach")
 	d.awaits(t, "the message is written", func() bool {
 		return len(d.ask(t, `SELECT 'waits' FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND NOT granted`)) == 1

@@ -170,7 +170,7 @@ func TestLostCommitAcknowledgementsAreReadBack(t *testing.T) {
 func TestWhileTheLedgerIsGoneNoCallIsMadeAndThenItGoesOn(t *testing.T) {
 	t.Parallel()
 	const rows, nth = 60, 20
-	s := faultySite(t, rows, with(brisk, "send_within: 500ms"))
+	s := faultySite(t, rows, with(brisk, "send_within: 500ms", "timeout: 10s"))
 	c := s.newCluster(t)
 	reached, release := s.at(t, nth)
 	p := s.imports(t)
@@ -196,7 +196,7 @@ func TestWhileTheLedgerIsGoneNoCallIsMadeAndThenItGoesOn(t *testing.T) {
 func TestALedgerThatStaysGoneStopsTheRunAndLosesNoRow(t *testing.T) {
 	t.Parallel()
 	const rows, nth = 60, 20
-	s := faultySite(t, rows, with(brisk, "send_within: 500ms", "wait: 500ms"))
+	s := faultySite(t, rows, with(brisk, "send_within: 500ms", "wait: 500ms", "timeout: 5s"))
 	c := s.newCluster(t)
 	reached, release := s.at(t, nth)
 	p := s.imports(t)
@@ -319,6 +319,9 @@ func TestADeadlockBreaksOffATransactionAndNoCall(t *testing.T) {
 	t.Parallel()
 	const rows = 12
 	s := faultySite(t, rows, with(brisk, "timeout: 10s"))
+	s.newCluster(t) // in which this may be set
+	// Long enough for the other lock, even if this test has to wait for its turn.
+	s.exec(t, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''4s''', current_database()); END $$`)
 	reached, release := s.at(t, 1)
 	p := s.imports(t)
 	<-reached // the first row goes alone; then rows 2 to 5 are armed together
@@ -327,11 +330,13 @@ func TestADeadlockBreaksOffATransactionAndNoCall(t *testing.T) {
 	defer func() { require.NoError(t, conn.Close(context.Background())) }()
 	tx, err := conn.Begin(t.Context())
 	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `SET LOCAL deadlock_timeout = '1min'`)
+	require.NoError(t, err)
 	_, err = tx.Exec(t.Context(), `SELECT FROM rows WHERE record = 3 FOR UPDATE`)
 	require.NoError(t, err)
 	release()
 	s.eventually(t, `SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
-	// The importer waits for row 3 and has row 2. It began to wait first, so
+	// The importer waits for row 3 and has row 2. It has the shorter patience, so
 	// that PostgreSQL breaks off its transaction.
 	_, err = tx.Exec(t.Context(), `SELECT FROM rows WHERE record = 2 FOR UPDATE`)
 	require.NoError(t, err)

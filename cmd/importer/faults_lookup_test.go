@@ -28,7 +28,8 @@ func TestALeadThatIsInsertedLateButWithinTheWindowIsFoundNotResent(t *testing.T)
 	})
 	p := s.imports(t)
 	require.Zero(t, p.ends(t), &p.err)
-	require.Equal(t, 1, s.requireAllLoaded(t, rows))
+	s.requireAllLoaded(t, rows)
+	require.Equal(t, "reconciled", s.fates(t)[mishap].reason)
 	require.Equal(t, rows, p.result(t).Calls)
 }
 
@@ -112,11 +113,11 @@ func TestALookupThatFailsIsNeverTakenForAbsent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const rows = 12
-			s := faultySite(t, rows, with(brisk, "timeout: 500ms", "quiescence: 1s"))
+			s := faultySite(t, rows, with(brisk, "timeout: 500ms", "quiescence: 2s"))
 			// Past the time at which an absence may be believed, and some.
 			began, late := time.Now(), 0
 			s.lookupsFail(fault, func(int) bool {
-				if time.Since(began) < 2*time.Second {
+				if time.Since(began) < 3500*time.Millisecond {
 					return true
 				}
 				late++
@@ -137,12 +138,13 @@ func TestADialerThatDiesIsAskedWhenItIsThereAgain(t *testing.T) {
 	for name, dies := range map[string]func(*testing.T, *site) (back func()){
 		"connections are refused": func(t *testing.T, s *site) func() {
 			p := s.poisoned(t)
-			reached, release := s.at(t, 9)
-			go func() {
-				<-reached
-				p.Stop()
-				release()
-			}()
+			stop := sync.OnceFunc(p.Stop)
+			s.dialer.SetFault(func(r *dialersim.Request) dialersim.Fault {
+				if r.Function == "add_lead" && r.Nth >= 9 {
+					stop()
+				}
+				return dialersim.Fault{}
+			})
 			return func() { require.NoError(t, p.Start()) }
 		},
 		"answers stay away": func(_ *testing.T, s *site) func() {
@@ -163,7 +165,7 @@ func TestADialerThatDiesIsAskedWhenItIsThereAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const rows = 24
-			s := faultySite(t, rows, with(brisk, "timeout: 300ms", "quiescence: 300ms", "stop_after: 8s"))
+			s := faultySite(t, rows, with(brisk, "timeout: 300ms", "quiescence: 2500ms", "stop_after: 8s"))
 			back := dies(t, s)
 			p := s.imports(t)
 			require.Equal(t, exitFailed, p.ends(t), &p.err)
@@ -204,6 +206,19 @@ func TestRowsWhoseLookupsNeverAnswerEndInReview(t *testing.T) {
 	}
 }
 
+// requireLostInReview says that a person must look at the rows whose answers were
+// lost, of which a crowded machine may make more, and at no other. It counts them.
+func (s *site) requireLostInReview(t *testing.T, rows int) (lost int) {
+	t.Helper()
+	for _, f := range s.fates(t) {
+		if f.lost > 0 {
+			lost++
+		}
+	}
+	require.Equal(t, map[string]int{"succeeded added": rows - lost, "review unproven": lost}, s.requireTruth(t, rows))
+	return lost
+}
+
 // Fault 35. What is not answered is the token, not the search.
 func TestALeadThatCannotBeReadBackIsNeverTakenForAbsentOrOurs(t *testing.T) {
 	t.Parallel()
@@ -228,7 +243,7 @@ func TestALeadThatCannotBeReadBackIsNeverTakenForAbsentOrOurs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const rows = 12
-			s := faultySite(t, rows, with(brisk, "timeout: 300ms", "quiescence: 300ms"))
+			s := faultySite(t, rows, with(brisk, "quiescence: 300ms"))
 			s.firstCalls(func(row int) dialersim.Fault {
 				if row == mishap {
 					return dialersim.Fault{Answer: lose}
@@ -238,7 +253,7 @@ func TestALeadThatCannotBeReadBackIsNeverTakenForAbsentOrOurs(t *testing.T) {
 			dialer(s)
 			p := s.imports(t)
 			require.Equal(t, exitPerson, p.ends(t), &p.err)
-			require.Equal(t, map[string]int{"succeeded added": rows - 1, "review unproven": 1}, s.requireTruth(t, rows))
+			require.GreaterOrEqual(t, s.requireLostInReview(t, rows), 1)
 			require.Equal(t, rows, p.result(t).Calls, "nothing was sent again")
 		})
 	}
@@ -310,8 +325,8 @@ func TestAFeedThatMapsTheTokensFieldIsToldBothCures(t *testing.T) {
 func TestNothingIsSentAgainBeforeAWriteGotThrough(t *testing.T) {
 	t.Parallel()
 	const rows, nth = 24, 12
-	const quiescence = time.Second
-	s := faultySite(t, rows, with(brisk, "timeout: 300ms", "quiescence: 1s"))
+	const quiescence = 3 * time.Second
+	s := faultySite(t, rows, with(brisk, "timeout: 300ms", "quiescence: 3s"))
 	var mu sync.Mutex
 	calls := map[int]int{}
 	block := sync.OnceValue(s.dialer.Block)
@@ -329,10 +344,11 @@ func TestNothingIsSentAgainBeforeAWriteGotThrough(t *testing.T) {
 	p := s.imports(t)
 	s.eventually(t, `SELECT count(*) >= 3 FROM rows WHERE state = 'unknown'`)
 	// Lookups go on saying that they are not there, past the time until which a
-	// call may still take effect. (After ten more questions a person is asked.)
-	time.Sleep(quiescence + quiescence/2)
+	// call may still take effect. (After ten more questions, in five seconds, a
+	// person is asked.)
+	time.Sleep(quiescence)
 	searches := s.dialer.Calls("lead_search")
-	waitFor(t, func() bool { return s.dialer.Calls("lead_search") > searches })
+	waitFor(t, func() bool { return s.dialer.Calls("lead_search") > searches+1 })
 	mu.Lock()
 	for n, times := range calls {
 		require.Equal(t, 1, times, "row %d was sent again although no write had got through", n)
@@ -347,7 +363,7 @@ func TestNothingIsSentAgainBeforeAWriteGotThrough(t *testing.T) {
 func TestAbandonedCallsNeverExceedTheLimitAtTheDialer(t *testing.T) {
 	t.Parallel()
 	const rows = 32
-	s := faultySite(t, rows, with(brisk, "timeout: 300ms", "quiescence: 500ms"))
+	s := faultySite(t, rows, with(brisk, "quiescence: 500ms"))
 	// The answers to 24 rows, and to the first questions about them, are lost at
 	// once, while the dialer is busy with the calls for a while longer.
 	stalled := dialersim.Fault{Late: 200 * time.Millisecond, Answer: lose}

@@ -26,8 +26,9 @@ import (
 // the promise, and its outcome is held against what the dialer was made to
 // insert.
 
-// brisk is a configuration whose waits are as short as a crowded machine
-// allows; with changes some of them.
+// brisk is a configuration whose waits are as short as a crowded machine allows,
+// where anybody may have to wait for his turn for two seconds: an answer that is
+// on its way is not taken for lost meanwhile. with changes some of them.
 const brisk = `state_dir: ./state
 ledger: {dsn: "${LEDGER}", lease: 1s, wait: 20s}
 dialers:
@@ -36,7 +37,7 @@ dialers:
     user: importer
     password: ${DIALER_PASSWORD}
     concurrency: 4
-    timeout: 1s
+    timeout: 3s
     send_within: 2s
     quiescence: 1s
     stop_after: 10s

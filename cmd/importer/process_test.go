@@ -33,9 +33,9 @@ dialers:
     user: importer
     password: ${DIALER_PASSWORD}
     concurrency: 4
-    timeout: 2s
+    timeout: 3s
     send_within: 1s
-    quiescence: 3s
+    quiescence: 2s
 feeds:
   acme: {dialer: main, list_id: 101}
 `
@@ -87,7 +87,9 @@ func (s *site) write(t *testing.T, name, text string) {
 
 func (s *site) contacts(t *testing.T, name string, rows [][]string) {
 	t.Helper()
-	require.NoError(t, writeContacts(filepath.Join(s.dir, name), rows))
+	making := filepath.Join(s.dir, filepath.Base(name)+".part") // nobody finds half of it
+	require.NoError(t, writeContacts(making, rows))
+	require.NoError(t, os.Rename(making, filepath.Join(s.dir, name)))
 	s.watch.people(rows)
 	s.files[name] = len(rows) - 1
 }
@@ -196,7 +198,7 @@ func (s *site) at(t *testing.T, nth int) (reached <-chan struct{}, release func(
 
 func TestTwoImportersOnOneFileLoadEachLeadOnce(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, impatient)
+	s := newSite(t, with(impatient, "lease: 1m")) // neither dies, and neither is to be taken for dead
 	s.contacts(t, "contacts.csv", contacts())
 	one, two := s.start(t, "import", "contacts.csv", "--feed", "acme", "--json"), s.start(t, "import", "contacts.csv", "--feed", "acme", "--json")
 	require.Zero(t, one.ends(t), &one.err)

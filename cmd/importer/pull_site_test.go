@@ -122,10 +122,12 @@ func (v *vendor) config(t *testing.T) string {
 func (v *vendor) lay(t *testing.T, name string, content []byte) {
 	t.Helper()
 	file := filepath.Join(v.place, name)
-	require.NoError(t, os.WriteFile(file, content, 0o600))
+	making := file + ".part" // nobody takes half of it
+	require.NoError(t, os.WriteFile(making, content, 0o600))
 	written := time.Now().Add(time.Duration(len(v.ends))*time.Minute - time.Hour)
-	require.NoError(t, os.Chtimes(file, written, written))
-	require.NoError(t, os.Chmod(file, 0o666)) // the server is another user
+	require.NoError(t, os.Chtimes(making, written, written))
+	require.NoError(t, os.Chmod(making, 0o666)) // the server is another user
+	require.NoError(t, os.Rename(making, file))
 	v.ends["imported/"+name] = string(content)
 }
 

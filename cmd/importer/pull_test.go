@@ -83,6 +83,7 @@ func TestTwoPullersOfOneFolderTakeEachFileOnce(t *testing.T) {
 		t.Run(config, func(t *testing.T) {
 			t.Parallel()
 			v := newVendor(t, lockedSFTP, eager)
+			v.write(t, "importer.yaml", with(v.config(t), "lease: 1m")) // neither is to be taken for dead
 			v.onAnotherHost(t)
 			v.layAll(t, false, false)
 			one := v.startTo(t, crashpoint.FilesListed, "run", "acme", "--json")

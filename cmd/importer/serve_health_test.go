@@ -84,7 +84,7 @@ func TestADaemonShowsWhatItDoes(t *testing.T) {
 func TestADaemonThatDrainsOutlivesAHangup(t *testing.T) {
 	t.Parallel()
 	address := free(t)
-	s := newSite(t, strings.Replace(often, `listen: ""`, "listen: "+address, 1))
+	s := newSite(t, with(strings.Replace(often, `listen: ""`, "listen: "+address, 1), "timeout: 1m"))
 	require.NoError(t, os.Mkdir(filepath.Join(s.dir, "drops"), 0o700))
 	reached, release := s.at(t, 10)
 	s.contacts(t, "drops/contacts.csv", contacts())

@@ -101,7 +101,7 @@ func TestADaemonOutlivesACrashOfPostgreSQL(t *testing.T) {
 	const rows, nth = 40, 12
 	v := newServed(t, everySecond)
 	// What was settled last may be lost with the crash: its calls are asked about.
-	v.write(t, "importer.yaml", with(v.config(t), "    timeout: 1s"))
+	v.write(t, "importer.yaml", with(v.config(t), "    timeout: 3s"))
 	c := v.newCluster(t)
 	reached, release := v.at(t, nth)
 	v.leaves(t, "acme", rows)
@@ -125,7 +125,7 @@ func TestADaemonOutlivesAPostgreSQLThatHangs(t *testing.T) {
 	t.Parallel()
 	const rows, nth = 40, 12
 	v := newServed(t, everySecond)
-	v.write(t, "importer.yaml", with(v.config(t), "stop_timeout: 2s", "    timeout: 1s"))
+	v.write(t, "importer.yaml", with(v.config(t), "stop_timeout: 2s", "    timeout: 3s"))
 	c := v.newCluster(t)
 	reached, release := v.at(t, nth)
 	v.leaves(t, "acme", rows)
@@ -179,7 +179,7 @@ func TestADaemonEndsWhilePostgreSQLIsAway(t *testing.T) {
 	t.Parallel()
 	const rows, nth = 40, 12
 	v := newServed(t, everySecond)
-	v.write(t, "importer.yaml", with(v.config(t), "stop_timeout: 2s", "    timeout: 1s"))
+	v.write(t, "importer.yaml", with(v.config(t), "stop_timeout: 2s", "    timeout: 3s"))
 	c := v.newCluster(t)
 	reached, release := v.at(t, nth)
 	p := v.serves(t)
@@ -209,7 +209,7 @@ func TestADaemonOutlivesADialerThatIsAway(t *testing.T) {
 	t.Parallel()
 	const rows, nth = 40, 12
 	v := newServed(t, everySecond)
-	v.write(t, "importer.yaml", with(v.config(t), "    timeout: 1s"))
+	v.write(t, "importer.yaml", with(v.config(t), "    timeout: 3s"))
 	proxy := v.poisoned(t)
 	reached, release := v.at(t, nth)
 	v.leaves(t, "acme", rows)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -127,7 +128,8 @@ func TestASlotThatComesWhileARunIsGoingIsSkippedOrWaits(t *testing.T) {
 			p := v.serves(t)
 			<-reached
 			v.eventually(t, `SELECT count(*) > 2 FROM schedule_slots WHERE verdict = 'overlap'`)
-			require.Equal(t, while, v.verdicts(t, "acme"))
+			// A daemon that is held up itself for more than a second misses a slot.
+			require.Equal(t, while, slices.DeleteFunc(v.verdicts(t, "acme"), func(verdict string) bool { return verdict == "missed" }))
 			require.LessOrEqual(t, len(v.ask(t, `SELECT verdict FROM schedule_slots WHERE verdict = 'queue'`)), 1, "one waits at most")
 			release()
 			v.loaded(t, 30)

@@ -288,11 +288,10 @@ func (s *soak) pause() time.Duration { return time.Duration(s.random.Int64N(int6
 func (s *soak) lay(t *testing.T, f laid) {
 	t.Helper()
 	name := fmt.Sprintf("%s-%d.csv", feedName(f.feed), f.number)
-	making := filepath.Join("drops", feedName(f.feed), name+".part")
-	s.contacts(t, making, f.rows)
-	s.files[name] = s.files[making]
-	delete(s.files, making)
-	require.NoError(t, os.Rename(filepath.Join(s.dir, making), filepath.Join(s.folder(f.feed), name)))
+	path := filepath.Join("drops", feedName(f.feed), name)
+	s.contacts(t, path, f.rows)
+	s.files[name] = s.files[path]
+	delete(s.files, path)
 }
 
 // disturbOne ends a replica, mostly as a power cut does, and starts another on

@@ -25,7 +25,7 @@ func (s *site) status(t *testing.T) (told report.Status, exit int) {
 
 func TestStatusTellsWhoServesAndWhatGoesOn(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, strings.Replace(often, "@every 1s", "@every 8760h", 1))
+	s := newSite(t, with(strings.Replace(often, "@every 1s", "@every 8760h", 1), "lease: 1m", "timeout: 1m"))
 	require.NoError(t, os.Mkdir(filepath.Join(s.dir, "drops"), 0o700))
 	s.contacts(t, "drops/contacts.csv", contacts())
 	reached, release := s.at(t, 60)

@@ -68,11 +68,11 @@ func TestAClockThatJumpsRunsNoSlotTwiceAndLosesNone(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, at(3, 1, 12, 0))
 			feed := scheduled(t, "0 6 * * *")
-			replicas := []*replica{b.serve(t, usual, feed), b.serve(t, usual, feed)}
+			replicas := []*replica{b.serve(t, unhurried, feed), b.serve(t, unhurried, feed)}
 			b.at(t, at(3, 1, 12, 0), replicas...)
 			for i, s := range steps {
 				b.at(t, s.now, replicas...)
-				b.until(t, `SELECT count(*) = 0 FROM schedule_slots WHERE verdict = 'run' AND ended IS NULL`)
+				b.idle(t)
 				var began int
 				for _, r := range replicas {
 					began += len(r.runs())
@@ -93,7 +93,7 @@ func TestAScheduleOfMinutesGoesOnAfterAJump(t *testing.T) {
 	r := b.serve(t, usual, scheduled(t, "* * * * *"))
 	b.at(t, noon, r)
 	ran := func() int {
-		b.until(t, `SELECT count(*) = 0 FROM schedule_slots WHERE verdict = 'run' AND ended IS NULL`)
+		b.idle(t)
 		return len(r.runs())
 	}
 	b.at(t, noon.Add(time.Minute), r)
@@ -201,6 +201,7 @@ func TestALateDropIsToldOnce(t *testing.T) {
 		{5*24*time.Hour + 8*time.Hour, 2}, // no day with a slot
 	} {
 		b.at(t, monday.Add(s.after), replicas...)
+		b.idle(t) // or the drop might still come
 		require.Equal(t, s.late, ask[int](t, b, `SELECT count(*) FILTER (WHERE late) FROM expected_drops`), "%s", s.after)
 		waitFor(t, func() bool { return late() == s.late })
 	}
@@ -254,6 +255,7 @@ func TestAScheduleThatHasChangedBeginsThen(t *testing.T) {
 	r := b.serve(t, usual, scheduled(t, "0 6 * * *"))
 	b.at(t, six.Add(-time.Hour), r)
 	b.at(t, six, r)
+	b.idle(t)
 	r.feeds[0].Schedule = scheduled(t, "*/30 * * * *").Schedule
 	b.at(t, six.Add(3*time.Hour-time.Second), r)
 	want := []string{"2026-03-02 06:00 run"}
@@ -314,9 +316,10 @@ func TestClocksOfReplicasMayDiffer(t *testing.T) {
 	six := time.Date(2026, time.March, 2, 6, 0, 0, 0, newYork(t))
 	b := newBench(t, six.Add(-time.Hour))
 	feed := scheduled(t, "0 6 * * *")
-	one := b.serve(t, usual, feed)
+	one := b.serve(t, unhurried, feed)
 	b.at(t, six.Add(-time.Hour), one)
 	slow := b.serve(t, func(o *daemon.Options) {
+		unhurried(o)
 		now := o.Now
 		o.Now = func() time.Time { return now().Add(-10 * time.Minute) }
 	}, feed)

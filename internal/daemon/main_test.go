@@ -65,6 +65,12 @@ func waitFor(t *testing.T, yes func() bool) {
 	require.Eventually(t, yes, time.Minute, 2*time.Millisecond)
 }
 
+// idle waits until no run is going.
+func (b *bench) idle(t *testing.T) {
+	t.Helper()
+	b.until(t, `SELECT count(*) = 0 FROM schedule_slots WHERE verdict = 'run' AND ended IS NULL`)
+}
+
 // verdicts are the judged slots since a moment, in order, with what became of them.
 func (b *bench) verdicts(t *testing.T, since time.Time) (list []string) {
 	t.Helper()
@@ -129,6 +135,9 @@ func (b *bench) serve(t *testing.T, with func(*daemon.Options), feeds ...daemon.
 }
 
 func usual(*daemon.Options) {}
+
+// unhurried keeps others from a run that goes on, however busy the machine is.
+func unhurried(o *daemon.Options) { o.Lease = 5 * time.Second }
 
 // errAway is why a run fails that may go through another time.
 var errAway = errors.New("the dialer is away")
@@ -217,11 +226,14 @@ func (b *bench) at(t *testing.T, now time.Time, replicas ...*replica) {
 	for _, r := range replicas {
 		// It asks when it begins to look and when it has: what was under way is
 		// over with the first, and a whole look with two more.
-		waitFor(t, func() bool {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			return b.looks[r] >= before[r]+4
-		})
+		for asked := 2; asked <= 4; asked += 2 {
+			r.Use(r.feeds) // it looks once more
+			waitFor(t, func() bool {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				return b.looks[r] >= before[r]+asked
+			})
+		}
 	}
 }
 

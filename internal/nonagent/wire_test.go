@@ -125,16 +125,20 @@ func TestResetInsteadOfAnAnswer(t *testing.T) {
 	}
 }
 
+// patience runs out in a test, though not before its request is written, however
+// crowded the machine is.
+const patience = 3 * time.Second
+
 func TestServerThatNeverAnswersIsGivenUp(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(s *server, conn net.Conn) {
 		s.request(bufio.NewReader(conn))
 		io.Copy(io.Discard, conn) // until the client hangs up
 	})
-	a := newClient(t, s.url, nil, 50*time.Millisecond).AddLead(t.Context(), aCall())
+	a := newClient(t, s.url, nil, patience).AddLead(t.Context(), aCall())
 	require.Equal(t, importer.VerdictUnknown, a.Verdict)
 	require.True(t, a.Written)
-	require.ErrorContains(t, a.Err, "no answer came within 50ms")
+	require.ErrorContains(t, a.Err, "no answer came within 3s")
 }
 
 func TestDripDoesNotExtendTheDeadline(t *testing.T) {
@@ -145,10 +149,10 @@ func TestDripDoesNotExtendTheDeadline(t *testing.T) {
 			if _, err := conn.Write([]byte{b}); err != nil {
 				return
 			}
-			time.Sleep(2 * time.Millisecond)
+			time.Sleep(50 * time.Millisecond)
 		}
 	})
-	a := newClient(t, s.url, nil, 100*time.Millisecond).AddLead(t.Context(), aCall())
+	a := newClient(t, s.url, nil, patience).AddLead(t.Context(), aCall())
 	require.Equal(t, importer.VerdictUnknown, a.Verdict)
 }
 

@@ -309,7 +309,7 @@ func TestWebDownloadThatCannotBeResumedIsNotTaken(t *testing.T) {
 			t.Parallel()
 			s, asked := breaking(t, content, 64<<10, header, name != "no ranges")
 			o := httpsOptions(s, "/leads?key="+tokenCanary)
-			o.Timeout = 2 * time.Second
+			o.Timeout = 4 * time.Second
 			_, got, err := pull(t, o)
 			if !errors.Is(err, source.ErrChanged) || name != "another each" && name != "modified just now" {
 				require.ErrorContains(t, err, "the connection was lost after 65536 bytes of download")
@@ -362,7 +362,7 @@ func TestWebFileThatChangesWhileTheLineIsBroken(t *testing.T) {
 			}
 		})
 		o := httpsOptions(s, "/leads")
-		o.Timeout = 2 * time.Second
+		o.Timeout = 4 * time.Second
 		_, got, err := pull(t, o)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal([]byte(old), got))

@@ -99,7 +99,7 @@ func TestLineThatBringsNothingEndsInAnError(t *testing.T) {
 	dir := sourcetest.Dir(t)
 	lay(t, dir, "a.csv", random(100_000))
 	o := sftpOptions(s.Login)
-	o.Folder, o.Timeout = dir, 2*time.Second
+	o.Folder, o.Timeout = dir, 4*time.Second
 	_, err := fetch(t, newSFTP(t, o), listed(t, dir, "a.csv"))
 	require.ErrorContains(t, err, "reading a.csv: the connection was lost")
 	require.False(t, isFinal(err), "another time it may go well")
@@ -230,12 +230,12 @@ func TestServerThatIsSlowButSpeaksIsWaitedFor(t *testing.T) {
 	}
 	s := (&sourcetest.Server{Names: names, Before: func(method, _ string) error {
 		if method == "Page" { // there are twenty
-			<-time.After(150 * time.Millisecond)
+			<-time.After(200 * time.Millisecond)
 		}
 		return nil
 	}}).Start(t)
 	o := sftpOptions(s.Login)
-	o.Folder, o.Timeout = dir, 2*time.Second
+	o.Folder, o.Timeout = dir, 3*time.Second
 	files, err := newSFTP(t, o).List(t.Context())
 	require.NoError(t, err)
 	require.Len(t, files, 2000)
@@ -290,7 +290,7 @@ func TestUnusedConnectionIsKeptAlive(t *testing.T) {
 	t.Parallel()
 	s := new(sourcetest.Server).Start(t)
 	o := sftpOptions(s.Login)
-	o.Folder, o.Timeout = sourcetest.Dir(t), 2*time.Second
+	o.Folder, o.Timeout = sourcetest.Dir(t), 4*time.Second
 	p := newSFTP(t, o)
 	_, err := p.List(t.Context())
 	require.NoError(t, err)
