@@ -190,7 +190,7 @@ func TestRowsWhoseLookupsNeverAnswerEndInReview(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const rows = 12
-			s := faultySite(t, rows, with(brisk, "timeout: 300ms", "quiescence: 300ms"))
+			s := faultySite(t, rows, with(brisk, "quiescence: 300ms"))
 			s.lookupsFail(fault, func(int) bool { return true })
 			p := s.imports(t)
 			require.Equal(t, exitPerson, p.ends(t), &p.err)
@@ -204,19 +204,6 @@ func TestRowsWhoseLookupsNeverAnswerEndInReview(t *testing.T) {
 			require.Equal(t, rows, p.result(t).Calls, "nothing was sent again")
 		})
 	}
-}
-
-// requireLostInReview says that a person must look at the rows whose answers were
-// lost, of which a crowded machine may make more, and at no other. It counts them.
-func (s *site) requireLostInReview(t *testing.T, rows int) (lost int) {
-	t.Helper()
-	for _, f := range s.fates(t) {
-		if f.lost > 0 {
-			lost++
-		}
-	}
-	require.Equal(t, map[string]int{"succeeded added": rows - lost, "review unproven": lost}, s.requireTruth(t, rows))
-	return lost
 }
 
 // Fault 35. What is not answered is the token, not the search.
@@ -253,7 +240,7 @@ func TestALeadThatCannotBeReadBackIsNeverTakenForAbsentOrOurs(t *testing.T) {
 			dialer(s)
 			p := s.imports(t)
 			require.Equal(t, exitPerson, p.ends(t), &p.err)
-			require.GreaterOrEqual(t, s.requireLostInReview(t, rows), 1)
+			require.Equal(t, map[string]int{"succeeded added": rows - 1, "review unproven": 1}, s.requireTruth(t, rows))
 			require.Equal(t, rows, p.result(t).Calls, "nothing was sent again")
 		})
 	}
@@ -363,7 +350,7 @@ func TestNothingIsSentAgainBeforeAWriteGotThrough(t *testing.T) {
 func TestAbandonedCallsNeverExceedTheLimitAtTheDialer(t *testing.T) {
 	t.Parallel()
 	const rows = 32
-	s := faultySite(t, rows, with(brisk, "quiescence: 500ms"))
+	s := faultySite(t, rows, with(brisk, "timeout: 2500ms", "quiescence: 500ms"))
 	// The answers to 24 rows, and to the first questions about them, are lost at
 	// once, while the dialer is busy with the calls for a while longer.
 	stalled := dialersim.Fault{Late: 200 * time.Millisecond, Answer: lose}
@@ -374,7 +361,7 @@ func TestAbandonedCallsNeverExceedTheLimitAtTheDialer(t *testing.T) {
 		return stalled
 	})
 	s.others(func(r *dialersim.Request) dialersim.Fault {
-		if r.Function == "lead_search" && r.Nth <= 8 {
+		if r.Function == "lead_search" && r.Nth <= 4 {
 			return stalled
 		}
 		return dialersim.Fault{}

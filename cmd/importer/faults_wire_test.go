@@ -30,7 +30,7 @@ import (
 func (s *site) poisoned(t *testing.T) *toxiproxy.Proxy {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	p := toxiproxy.NewProxy(server, t.Name(), "127.0.0.1:0", s.host(t))
+	p := toxiproxy.NewProxy(server, t.Name(), free(t), s.host(t))
 	require.NoError(t, p.Start())
 	t.Cleanup(p.Stop)
 	s.through("http://" + p.Listen)

@@ -5,8 +5,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"importer/internal/nonagent/dialersim"
 )
 
 // Issue 5, proof 4: the dialer is away when the slot comes, whose run is made up for
@@ -15,15 +13,13 @@ func TestARunThatTheDialerWasAwayForIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	v := newServed(t, "")
 	v.write(t, "importer.yaml", strings.Replace(punctual, `listen: ""`, `listen: "", retry_after: 100ms`, 1)+v.fedBy("acme", ""))
-	address := v.host(t)
-	require.NoError(t, v.dialer.Close())
+	proxy := v.poisoned(t)
+	proxy.Stop()
 	v.leaves(t, "acme", 20)
 	p := v.serves(t)
 	v.does(t, "run", "acme", "--detach")
 	v.eventually(t, `SELECT count(*) >= 2 FROM schedule_slots WHERE verdict = 'again' AND ended IS NOT NULL`)
-	back, err := dialersim.Start(dialersim.Options{Address: address, Password: dialerPassword})
-	require.NoError(t, err)
-	v.dialer = back
+	require.NoError(t, proxy.Start())
 	v.loaded(t, 20)
 	v.eventually(t, `SELECT count(*) = 0 FROM schedule_slots WHERE ended IS NULL`)
 	p.terminate(t)

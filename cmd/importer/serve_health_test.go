@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,13 +16,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// free is an address that nobody listens at.
+// free is an address that nobody listens at. For the length of a test nobody gets
+// it who asks for just any, as servers of other tests do all the time.
 func free(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	syscall.CloseOnExec(fd)
+	held := os.NewFile(uintptr(fd), "held")
+	if runtime.GOOS == "linux" {
+		t.Cleanup(func() { held.Close() })
+	} else { // it would keep everybody away
+		defer held.Close()
+	}
+	require.NoError(t, syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1))
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	bound, err := syscall.Getsockname(fd)
+	require.NoError(t, err)
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(bound.(*syscall.SockaddrInet4).Port))
 }
 
 func answers(t *testing.T, url string) (status int, body string) {
