@@ -37,7 +37,7 @@ func TestALeadThatIsInsertedLateButWithinTheWindowIsFoundNotResent(t *testing.T)
 func TestALeadThatIsInsertedAfterTheWindowIsReported(t *testing.T) {
 	t.Parallel()
 	const rows = 12
-	s := faultySite(t, rows, with(brisk, "timeout: 300ms", "quiescence: 300ms"))
+	s := faultySite(t, rows, with(brisk, "timeout: 300ms", "quiescence: 2500ms"))
 	times := func() (n int) {
 		for _, i := range s.dialer.Inserts() {
 			if strings.HasSuffix(i.Phone, "5550107") {
@@ -190,7 +190,8 @@ func TestRowsWhoseLookupsNeverAnswerEndInReview(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const rows = 12
-			s := faultySite(t, rows, with(brisk, "quiescence: 300ms"))
+			// No question waits for the slots that those before it keep.
+			s := faultySite(t, rows, with(brisk, "concurrency: 16", "quiescence: 300ms"))
 			s.lookupsFail(fault, func(int) bool { return true })
 			p := s.imports(t)
 			require.Equal(t, exitPerson, p.ends(t), &p.err)
