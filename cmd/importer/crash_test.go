@@ -19,7 +19,7 @@ import (
 
 // hasty is a configuration whose waits are as short as a crowded machine
 // allows: the quiescence is still by a multiple longer than the dialer's moods
-// are late.
+// are late, and as long as the dialer may have to wait for its turn.
 const hasty = `state_dir: ./state
 ledger: {dsn: "${LEDGER}", lease: 300ms}
 dialers:
@@ -30,7 +30,7 @@ dialers:
     concurrency: 4
     timeout: 500ms
     send_within: 300ms
-    quiescence: 1s
+    quiescence: 2s
     stop_after: 20s
 feeds:
   acme:
