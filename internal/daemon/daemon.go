@@ -140,7 +140,8 @@ func New(o Options, feeds []Feed) (*Daemon, error) {
 		Logger:               slog.New(slog.DiscardHandler), // what matters is logged here
 		Queues:               map[string]river.QueueConfig{queue: {MaxWorkers: o.AtOnce}, auditQueue: {MaxWorkers: 1}, tellQueue: {MaxWorkers: 4}},
 		Workers:              workers,
-		FetchPollInterval:    looks, // PostgreSQL notifies of new jobs
+		FetchPollInterval:    looks,                  // PostgreSQL notifies of new jobs
+		FetchCooldown:        river.FetchCooldownMin, // of those that came within it after another nobody is notified
 		JobTimeout:           attends + attends/2,
 		RescueStuckJobsAfter: 3 * attends,
 		RetryPolicy:          soon{},
