@@ -37,7 +37,7 @@ type bench struct {
 	looks map[*replica]int // how often each has asked for the time
 }
 
-func newBench(t *testing.T, now time.Time) *bench {
+func newBench(t testing.TB, now time.Time) *bench {
 	t.Helper()
 	b := &bench{dsn: ledgertest.Database(t), now: now, looks: map[*replica]int{}}
 	conn, err := pgx.Connect(t.Context(), b.dsn)
@@ -48,19 +48,19 @@ func newBench(t *testing.T, now time.Time) *bench {
 }
 
 // ask runs a query for one value.
-func ask[T any](t *testing.T, b *bench, query string, args ...any) (answer T) {
+func ask[T any](t testing.TB, b *bench, query string, args ...any) (answer T) {
 	t.Helper()
 	require.NoError(t, b.conn.QueryRow(t.Context(), query, args...).Scan(&answer))
 	return answer
 }
 
 // until asks until the answer is yes.
-func (b *bench) until(t *testing.T, query string, args ...any) {
+func (b *bench) until(t testing.TB, query string, args ...any) {
 	t.Helper()
 	waitFor(t, func() bool { return ask[bool](t, b, query, args...) })
 }
 
-func waitFor(t *testing.T, yes func() bool) {
+func waitFor(t testing.TB, yes func() bool) {
 	t.Helper()
 	require.Eventually(t, yes, time.Minute, 2*time.Millisecond)
 }
@@ -105,7 +105,7 @@ type replica struct {
 
 // serve starts a daemon with these feeds, whose runs do nothing unless they are
 // made to. with changes its options.
-func (b *bench) serve(t *testing.T, with func(*daemon.Options), feeds ...daemon.Feed) *replica {
+func (b *bench) serve(t testing.TB, with func(*daemon.Options), feeds ...daemon.Feed) *replica {
 	t.Helper()
 	r := &replica{bench: b, ended: make(chan error, 1), log: map[string]int{}}
 	l, err := ledger.Open(t.Context(), b.dsn)
@@ -264,7 +264,7 @@ func (r *replica) said(message string) int {
 }
 
 // scheduled is a feed that is pulled at some times in New York.
-func scheduled(t *testing.T, expressions ...string) daemon.Feed {
+func scheduled(t testing.TB, expressions ...string) daemon.Feed {
 	t.Helper()
 	zone := newYork(t)
 	s, err := schedule.Parse(expressions, zone)
@@ -272,7 +272,7 @@ func scheduled(t *testing.T, expressions ...string) daemon.Feed {
 	return daemon.Feed{Name: "acme", Schedule: s, Rules: schedule.Rules{CatchUp: 12 * time.Hour}, Zone: zone}
 }
 
-func newYork(t *testing.T) *time.Location {
+func newYork(t testing.TB) *time.Location {
 	t.Helper()
 	zone, err := time.LoadLocation("America/New_York")
 	require.NoError(t, err)
