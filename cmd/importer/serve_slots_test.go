@@ -109,8 +109,13 @@ func TestTheLatestOfTheSlotsThatWereMissedRuns(t *testing.T) {
 	require.Equal(t, 1, p.said(`"verdict":"missed"`))
 
 	// Nothing of this is made up for once more.
+	const aged, looked = `UPDATE schedules SET seen = now() - interval '2 hours'`, `SELECT seen > now() - interval '1 hour' FROM schedules`
+	v.exec(t, aged)
 	p = v.serves(t)
-	v.eventually(t, `SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%schedule_slots%'`)
+	v.eventually(t, looked)
+	v.exec(t, aged)
+	require.NoError(t, p.Process.Signal(sighup)) // it looks once more, after the first look
+	v.eventually(t, looked)
 	p.terminate(t)
 	require.Equal(t, []string{"missed", "run 1"}, v.ask(t, `SELECT concat_ws(' ', verdict, run_id) FROM schedule_slots ORDER BY slot`))
 	v.requireEachLeadOnce(t, 20)
