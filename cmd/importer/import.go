@@ -55,7 +55,7 @@ func (sh *shell) importFiles(ctx context.Context, files []string, name string, n
 		return err
 	}
 	if err := a.needs("dialers." + feed.Dialer); err != nil {
-		return err
+		return err // before people's data is copied
 	}
 	// All files are safe in the spool before the first lead is sent.
 	if err := a.makeState(); err != nil {

@@ -389,16 +389,18 @@ func TestWhoIsToldThatADropIsLateHearsThatItHasCome(t *testing.T) {
 			SELECT string_agg(DISTINCT coalesce((args ->> 'late')::date::text || ' ', ''), '') || string_agg(args ->> 'target', ' ' ORDER BY args ->> 'target')
 			FROM river_job WHERE kind = 'tell' AND args ->> 'run' = $1`, fmt.Sprint(run)))
 	}
-	late("2026-02-27")
-	late("2026-02-28")
+	today := time.Now().UTC() // when drops come
+	ago := func(days int) string { return today.AddDate(0, 0, -days).Format(time.DateOnly) }
+	late(ago(4))
+	late(ago(3))
 	for n := range 2 {
 		b.asksFor(t, "acme")
 		b.until(t, `SELECT count(*) = $1 FROM schedule_slots WHERE ended IS NOT NULL`, n+1)
 	}
-	told(1, "2026-02-27 ", "manager monitor team")
+	told(1, ago(4)+" ", "manager monitor team")
 	told(2, "", "monitor team")
 
-	late("2026-03-01")
+	late(ago(2))
 	b.at(t, noon.Add(time.Second), replicas...)
 	run, holder, err := l.StartRun(t.Context(), "acme", "run")
 	require.NoError(t, err)
@@ -406,7 +408,7 @@ func TestWhoIsToldThatADropIsLateHearsThatItHasCome(t *testing.T) {
 	require.NoError(t, err)
 	for n := range 2 {
 		b.at(t, noon.Add(time.Duration(n+2)*time.Second), replicas...)
-		told(run, "2026-03-01 ", "manager monitor team")
+		told(run, ago(2)+" ", "manager monitor team")
 	}
 }
 

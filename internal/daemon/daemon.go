@@ -144,7 +144,9 @@ func New(o Options, feeds []Feed) (*Daemon, error) {
 		FetchCooldown:        river.FetchCooldownMin, // of those that came within it after another nobody is notified
 		JobTimeout:           attends + attends/2,
 		RescueStuckJobsAfter: 3 * attends,
-		RetryPolicy:          soon{},
+		// As long as of cancelled ones: of messages that were given up it is told for a day.
+		DiscardedJobRetentionPeriod: 24 * time.Hour,
+		RetryPolicy:                 soon{},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("setting up the job engine: %w", err)

@@ -223,7 +223,7 @@ func (b *bench) moves(now time.Time, replicas ...*replica) map[*replica]int {
 func (b *bench) at(t *testing.T, now time.Time, replicas ...*replica) {
 	t.Helper()
 	before := b.moves(now, replicas...)
-	// Not at once: the job engine hears of two jobs in a row only by and by.
+	// Now and then: looks in a row would keep the replicas from their runs.
 	again := time.NewTicker(200 * time.Millisecond)
 	defer again.Stop()
 	for _, r := range replicas {

@@ -129,7 +129,7 @@ func (d *Daemon) judgeSlots(ctx context.Context, f Feed, now time.Time) error {
 	err := d.Ledger.JudgeSlots(ctx, f.Name, func(s ledger.SlotState) ([]ledger.JudgedSlot, time.Time) {
 		overlap = s.Overlap
 		rules := f.Rules
-		rules.Paused = rules.Paused || !s.Paused.IsZero()
+		rules.Paused = !s.Paused.IsZero()
 		decision = f.Schedule.Plan(schedule.State{Last: s.Last, Running: s.Running, Queued: s.Queued}, now, rules)
 		return judged(decision), decision.Last
 	}, func(ctx context.Context, tx pgx.Tx, fresh []ledger.JudgedSlot) error {

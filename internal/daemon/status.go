@@ -148,7 +148,7 @@ func (s standing) line(f Feed) report.FeedStatus {
 // rules are a feed's, with what a person has said.
 func (f Feed) rules(k ledger.FeedStatus) schedule.Rules {
 	rules := f.Rules
-	rules.Paused = rules.Paused || !k.Paused.IsZero()
+	rules.Paused = !k.Paused.IsZero()
 	return rules
 }
 

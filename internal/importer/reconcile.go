@@ -296,10 +296,11 @@ func (d *delivery) ask(ctx context.Context, call func(context.Context) error) er
 	}
 	err = call(context.WithoutCancel(ctx))
 	var known LookupError
-	if err == nil || errors.As(err, &known) && known.Answered() {
+	told := errors.As(err, &known)
+	if err == nil || told && known.Answered() {
 		d.line.hasAnswered()
 	}
-	if err == nil || known != nil && known.Over() {
+	if err == nil || told && known.Over() {
 		slot.release()
 	} else {
 		slot.abandon(d.Limits.Timeout + d.Limits.Quiescence)

@@ -496,11 +496,14 @@ func BroughtLate(ctx context.Context, tx pgx.Tx, feed string, run int64) (since 
 }
 
 // FindLate looks for a run that brought what was late of a feed and is nobody's to
-// tell of, since a person typed its command, and adds what follows, once.
+// tell of, since a person typed its command, and adds what follows, once. It looks at
+// the runs of the week after the latest late day: a vendor may never deliver again, and
+// what came before that day was looked for then.
 func (l *Ledger) FindLate(ctx context.Context, feed string, follows func(ctx context.Context, tx pgx.Tx, run int64, since time.Time) error) error {
 	const query = `
 		SELECT runs.id FROM expected_drops JOIN runs USING (feed)
-		WHERE feed = $1 AND ` + awaited + ` AND started >= by - interval '1 day' AND finished >= by AND leased_until IS NULL
+		WHERE feed = $1 AND by = (SELECT max(by) FROM expected_drops WHERE feed = $1 AND ` + awaited + `)
+			AND started BETWEEN by - interval '1 day' AND by + interval '1 week' AND finished >= by AND leased_until IS NULL
 			AND kind IN ('run', 'import', 'backfill') AND ` + brought + `
 			AND NOT EXISTS (SELECT FROM schedule_slots WHERE feed = $1 AND run_id = runs.id AND ` + openSlots + `)
 		ORDER BY started LIMIT 1`
