@@ -482,6 +482,7 @@ func (d *delivery) sendOne(ctx context.Context, it *item) settling {
 		slot.abandon(it.quiet - d.Clock())
 	case out.s.To == Succeeded:
 		if !d.addCustomFields(ctx, it, &out.s, slot) {
+			it.quiet = began + d.Limits.Timeout + d.Limits.Quiescence
 			return unfinished(it, out.s.Reason, out.calls)
 		}
 	default:

@@ -15,14 +15,16 @@ const customTries = 3
 // addCustomFields writes the custom fields of a lead that is at the dialer,
 // before its row is settled: add_lead loses them (ADR 0010). Where they cannot
 // be written the settlement says so; SUCCESS is about the lead. slot is the
-// add_lead's, nil when there is none; it is given back. False: the delivery has
-// ended first, and the row is to be found again by its token; s.Reason says
-// what was met.
+// add_lead's, nil where a lookup has found the lead; it is given back. False: the
+// row is to be found again by its token, since the delivery has ended first or
+// the dialer went away behind the add_lead; s.Reason says what was met.
 func (d *delivery) addCustomFields(ctx context.Context, it *item, s *Settlement, slot *slot) bool {
 	if it.Lead.Extras == nil || it.Lead.Extras.Custom == nil {
 		slot.release()
 		return true
 	}
+	// Once more when the dialer answers a lookup, unless that loses graver news.
+	again := slot != nil && d.Limits.TokenField != "" && s.Reason != ReasonCallbackRefused
 	var a Answer
 	var waits retry.Backoff
 	for try := 1; ; try++ {
@@ -36,7 +38,14 @@ func (d *delivery) addCustomFields(ctx context.Context, it *item, s *Settlement,
 			d.fail(&StopError{a.Reason, a.Err})
 			return false
 		}
-		if a.Verdict != VerdictUnknown && a.Verdict != VerdictRetry || try == customTries {
+		if a.Verdict != VerdictUnknown && a.Verdict != VerdictRetry {
+			break
+		}
+		if try == customTries {
+			if again {
+				s.Reason = a.Reason
+				return false
+			}
 			break
 		}
 		if sleep(ctx, pause(&waits, min(500*time.Millisecond, d.Limits.GiveUp/1000))) != nil {
@@ -88,8 +97,8 @@ func (d *delivery) updateCustomFields(ctx context.Context, it *item, lead int64,
 	return a, nil
 }
 
-// unfinished is a row whose lead is at the dialer while the delivery ended
-// before its custom fields were written: the next start finds it by its token.
+// unfinished is a row whose lead is at the dialer without its custom fields: a
+// lookup, of this run or of the next, finds it by its token.
 func unfinished(it *item, why Reason, calls int) settling {
 	return settling{it: it, calls: calls, s: Settlement{
 		Record: it.Record, Attempt: it.Attempt, From: Armed, To: Unknown, Reason: why, Lost: true,

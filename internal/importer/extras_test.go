@@ -122,14 +122,57 @@ func TestUpdateWhoseAnswerWasLostKeepsItsSlotAndIsRepeated(t *testing.T) {
 	})
 }
 
+// The dialer goes away for minutes behind its first leads: their custom fields
+// are written when it is back.
+func TestADialerThatGoesAwayCostsNoCustomFields(t *testing.T) {
+	for name, k := range map[string]struct {
+		answer importer.Answer
+		rows   int
+	}{
+		"answers stay away": {importer.Answer{Reason: "no_answer"}, 2}, // of more, the lost updates would hold every slot
+		"nobody is there":   {importer.Answer{Verdict: importer.VerdictRetry, Reason: "not_sent"}, 30},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			back := time.Now().Add(3*timeout + time.Minute)
+			away := func() error {
+				if time.Now().Before(back) {
+					return errors.New("no answer")
+				}
+				return nil
+			}
+			b := setupWith(t, colored, func(_ importer.Call, n int) fate {
+				if n > 1 && away() != nil {
+					return drops
+				}
+				return answers
+			})
+			b.dialer.custom = func(int) importer.Answer {
+				if away() != nil {
+					return k.answer
+				}
+				return importer.Answer{Verdict: importer.VerdictAdded}
+			}
+			b.dialer.searches = away
+			b.dialer.fields = func(int64) error { return away() }
+			s, err := b.run(t.Context(), dropWith(colored, k.rows))
+			require.NoError(t, err, name)
+			found := s.Counts()[succeeded(importer.ReasonReconciled)]
+			require.Positive(t, found, name)
+			require.Equal(t, k.rows-found, s.Counts()[succeeded(importer.ReasonAdded)], name)
+			b.requireOnce(t, k.rows)
+			b.requireColored(t, k.rows)
+		})
+	}
+}
+
 func TestLeadWhoseCustomFieldsCannotBeWrittenIsASuccessThatSaysSo(t *testing.T) {
 	for name, k := range map[string]struct {
 		answer importer.Answer
 		tries  int
 	}{
 		"refused":       {importer.Answer{Verdict: importer.VerdictRejected, Reason: "inconclusive", Notes: []string{"the list has none"}}, 1},
-		"dialer in bad": {importer.Answer{Verdict: importer.VerdictRetry, Reason: "dialer_database_down"}, 3},
-		"never heard":   {importer.Answer{Reason: "no_answer"}, 3},
+		"dialer in bad": {importer.Answer{Verdict: importer.VerdictRetry, Reason: "dialer_database_down"}, 6},
+		"never heard":   {importer.Answer{Reason: "no_answer"}, 6},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b := setupWith(t, colored, always(answers))
