@@ -40,7 +40,7 @@ func (s *site) newCluster(t *testing.T) *cluster {
 	c := &cluster{options: localpg.Options{StateDir: dir, Command: []string{self, superviseCommand}}}
 	t.Cleanup(func() {
 		require.NoError(t, c.server.Close())
-		require.NoError(t, os.RemoveAll(dir))
+		waitFor(t, func() bool { return os.RemoveAll(dir) == nil }) // it may be writing yet
 	})
 	c.start(t)
 	s.useLedger(c.server.DSN())

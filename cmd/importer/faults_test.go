@@ -217,7 +217,7 @@ func (s *site) eventually(t *testing.T, question string) {
 // waitFor asks until the answer is yes.
 func waitFor(t *testing.T, yes func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !yes(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); !yes(); time.Sleep(5 * time.Millisecond) {
 		require.True(t, time.Now().Before(deadline), "it never came about")
 	}
 }

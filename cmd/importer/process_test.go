@@ -213,7 +213,7 @@ func TestTwoImportersOnOneFileLoadEachLeadOnce(t *testing.T) {
 
 func TestTwoImportersOnTwoFilesWithTheSamePeopleLoadEachLeadOnce(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, impatient)
+	s := newSite(t, with(impatient, "lease: 10s")) // neither takes the other for dead
 	s.contacts(t, "contacts.csv", contacts())
 	s.contacts(t, "reordered.csv", shuffled(contacts()))
 	one, two := s.start(t, "import", "contacts.csv", "--feed", "acme", "--json"), s.start(t, "import", "reordered.csv", "--feed", "acme", "--json")
@@ -281,7 +281,7 @@ func TestInterruptedImportDrainsAndGoesOn(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, impatient)
+			s := newSite(t, with(impatient, "timeout: 1m"))
 			s.contacts(t, "contacts.csv", contacts())
 			reached, release := s.at(t, 60)
 			first := s.start(t, "import", "contacts.csv", "--feed", "acme", "--json")

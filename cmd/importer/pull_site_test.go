@@ -61,6 +61,12 @@ func newVendor(t *testing.T, at func(*testing.T, *vendor) string, how string) *v
 	return v
 }
 
+// waitsLong lets the dialer take its time: no answer is lost.
+func (v *vendor) waitsLong(t *testing.T) {
+	t.Helper()
+	v.write(t, "importer.yaml", with(v.config(t), "    timeout: 1m"))
+}
+
 // sftp makes an SFTP server the vendor's place, with a password that it does
 // not ask for beside the key.
 func (v *vendor) sftp(t *testing.T, login sourcetest.Login) string {

@@ -64,6 +64,7 @@ func TestAFileThatIsWrittenAllTheTimeIsNotTaken(t *testing.T) {
 	// A writer that is held up for longer than this would look as if it was done.
 	const minAge = time.Minute
 	v := newVendor(t, places["directory"], strings.NewReplacer("min_age: 0", "min_age: "+minAge.String(), "settle: 0", "settle: 200ms").Replace(eager))
+	v.waitsLong(t)
 	text, _ := v.morning()
 	w := v.begins(t, "leads.csv", text)
 	written, whole := make(chan bool), make(chan error, 1)
@@ -192,6 +193,7 @@ func TestAFileThatGoesOnLaterIsTakenAgain(t *testing.T) {
 			t.Run(place+" "+string(point), func(t *testing.T) {
 				t.Parallel()
 				v := newVendor(t, at, eager)
+				v.waitsLong(t)
 				text, cut := v.morning()
 				w := v.begins(t, "leads.csv", text)
 				w.goesOn(t, cut)
@@ -220,6 +222,7 @@ func TestPullOverALineThatBreaks(t *testing.T) {
 	t.Parallel()
 	line := &sourcetest.Line{Cut: 64 << 10}
 	v := newVendor(t, func(t *testing.T, v *vendor) string { return v.sftp(t, line.To(t, sourcetest.SSHD(t))) }, eager)
+	v.waitsLong(t)
 	rows := contacts()
 	for i := range rows {
 		rows[i] = append(rows[i], strings.Repeat("remark ", 600))

@@ -32,7 +32,7 @@ n/a,Tess,fine,6,INVALID,phone_missing,there is no digit in the phone number's ce
 
 func TestAVendorGetsItsRejectsAndNothingOfOurDialer(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, strings.Replace(brisk, "quiescence: 1s", "quiescence: 1s\n    token_field: none", 1))
+	s := newSite(t, strings.Replace(with(brisk, "timeout: 1m"), "quiescence: 1s", "quiescence: 1s\n    token_field: none", 1))
 	s.write(t, "vendor.csv", vendorsFile)
 	s.write(t, "good.csv", "Tel,Vorname\n718-555-0105,Kim\n")
 	s.dialer.AddDNC("SYSTEM_INTERNAL", "7185550104")

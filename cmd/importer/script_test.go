@@ -100,7 +100,8 @@ func setUpScript(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("BINARY", self)
-	env.Setenv("TZ", "UTC")
+	zone, _ := atNine() // today does not end before the script
+	env.Setenv("TZ", zone)
 	env.Values[benchKey{}] = &bench{t: env.T().(testing.TB)}
 	return nil
 }

@@ -149,7 +149,7 @@ var (
 	nameColumn = regexp.MustCompile(`(?i)name`)
 	notDigits  = regexp.MustCompile(`\D`)
 	asNumber   = regexp.MustCompile(`^\+?[\d .()/-]{7,25}$`)
-	moment     = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+`)
+	moment     = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+|"seconds": ?\d+\.\d+`)
 	separators = strings.NewReplacer(" ", "", "-", "", ".", "", "(", "", ")", "", "/", "", "+", "")
 )
 

@@ -147,12 +147,12 @@ func TestHealthcheckBelievesReadyAlone(t *testing.T) {
 			http.Error(w, "the ledger is away", http.StatusServiceUnavailable)
 		}
 	}))
+	defer server.Close()
 	address := server.Listener.Addr().String()
 	require.EqualError(t, askReady(t.Context(), address), "importer serve is not ready (503): the ledger is away")
 	ready = true
 	require.NoError(t, askReady(t.Context(), address))
-	server.Close()
-	require.ErrorContains(t, askReady(t.Context(), address), "no importer serve answers at serve.listen")
+	require.ErrorContains(t, askReady(t.Context(), free(t)), "no importer serve answers at serve.listen")
 }
 
 func compose(t *testing.T) composed {

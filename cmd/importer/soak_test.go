@@ -259,7 +259,7 @@ func (s *soak) disturb(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	s.disturbOne(t)
+	s.kill(t, s.random.IntN(soakHosts))
 }
 
 // laid is a file that is left at its feed's place so long after the beginning.
@@ -299,15 +299,21 @@ func (s *soak) lay(t *testing.T, f laid) {
 func (s *soak) disturbOne(t *testing.T) {
 	t.Helper()
 	host := s.random.IntN(soakHosts)
-	p := s.hosts[host]
-	if s.random.IntN(5) == 0 {
-		p.terminate(t)
-		s.terminated++
-	} else {
-		p.kill()
-		require.Equal(t, -1, p.ends(t), &p.err)
-		s.kills++
+	if s.random.IntN(5) != 0 {
+		s.kill(t, host)
+		return
 	}
+	s.hosts[host].terminate(t)
+	s.terminated++
+	s.hosts[host] = s.start(t, "serve", "--config", s.config(host))
+}
+
+func (s *soak) kill(t *testing.T, host int) {
+	t.Helper()
+	p := s.hosts[host]
+	p.kill()
+	require.Equal(t, -1, p.ends(t), &p.err)
+	s.kills++
 	s.hosts[host] = s.start(t, "serve", "--config", s.config(host))
 }
 

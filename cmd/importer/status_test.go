@@ -48,9 +48,8 @@ func TestStatusTellsWhoServesAndWhatGoesOn(t *testing.T) {
 	release()
 	require.Eventually(t, func() bool {
 		told, _ = s.status(t)
-		return len(told.Going) == 0
+		return len(told.Going) == 0 && told.Feeds[0].State == report.Idle // the run ends before its slot does
 	}, time.Minute, 100*time.Millisecond)
-	require.Equal(t, report.Idle, told.Feeds[0].State)
 	require.Equal(t, "done", told.Feeds[0].LastRun.State)
 
 	require.NoError(t, serve.Process.Signal(syscall.SIGTERM))

@@ -37,7 +37,7 @@ func (d *Daemon) gone(ctx context.Context) {
 	if d.alive.replica == 0 {
 		return
 	}
-	outliving, end := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	outliving, end := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer end()
 	if _, err := d.Ledger.Live(outliving, d.alive.replica, d.Host, 0); err != nil {
 		d.Log.Warn("the ledger could not be told that importer serve ends here, it believes so in a while", "in", lives.String(), "err", err)

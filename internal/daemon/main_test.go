@@ -62,7 +62,7 @@ func (b *bench) until(t testing.TB, query string, args ...any) {
 
 func waitFor(t testing.TB, yes func() bool) {
 	t.Helper()
-	require.Eventually(t, yes, time.Minute, 2*time.Millisecond)
+	require.Eventually(t, yes, 3*time.Minute, 10*time.Millisecond)
 }
 
 // idle waits until no run is going.

@@ -244,7 +244,7 @@ func (l *Ledger) BeginSlot(ctx context.Context, feed string, at time.Time, ttl t
 			SELECT run_id, run_id IS NULL AND (slot > clock_timestamp() AND verdict = 'again' OR EXISTS (
 				SELECT FROM schedule_slots WHERE feed = $1 AND (slot < $2 OR run_id IS NOT NULL) AND ` + openSlots + `))
 			FROM schedule_slots WHERE feed = $1 AND slot = $2 AND ` + openSlots + ` FOR UPDATE`
-		start = `INSERT INTO runs (feed, kind, holder, leased_until) VALUES ($1, 'run', nextval('holders'), clock_timestamp() + $2) RETURNING id, holder`
+		start = `INSERT INTO runs (feed, kind, started, holder, leased_until) VALUES ($1, 'run', clock_timestamp(), nextval('holders'), clock_timestamp() + $2) RETURNING id, holder`
 		note  = `UPDATE schedule_slots SET run_id = $3 WHERE feed = $1 AND slot = $2`
 		goOn  = `
 			UPDATE runs SET holder = nextval('holders'), leased_until = clock_timestamp() + $2, carriers = carriers + 1,

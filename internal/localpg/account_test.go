@@ -1,7 +1,6 @@
 package localpg_test
 
 import (
-	"io"
 	"os"
 	"os/exec"
 	"os/user"
@@ -110,15 +109,11 @@ func copyOfSelf(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
-	in, err := os.Open(self(t))
-	require.NoError(t, err)
-	defer in.Close()
-	out, err := os.OpenFile(filepath.Join(dir, "importer"), os.O_WRONLY|os.O_CREATE, 0o755)
-	require.NoError(t, err)
-	_, err = io.Copy(out, in)
-	require.NoError(t, err)
-	require.NoError(t, out.Close())
-	return out.Name()
+	copied := filepath.Join(dir, "importer")
+	// By cp: another test's child may hold what this process writes for a moment, and
+	// what is open for writing cannot be executed.
+	require.NoError(t, exec.Command("cp", self(t), copied).Run())
+	return copied
 }
 
 // sleepAs starts a process of that user's and returns its number.
