@@ -27,7 +27,7 @@ demo: setup build ## one full morning on a private PostgreSQL and a simulated di
 .PHONY: test
 test: ## all tests
 	@tools/setup test
-	$(GO) test -vet=off $(PACKAGES)
+	$(GO) test -vet=off -timeout 20m $(PACKAGES)
 
 .PHONY: setup
 setup: ## install what demo needs: PostgreSQL's programs
@@ -56,7 +56,7 @@ vuln: $(GOVULNCHECK)
 .PHONY: race
 race: ## the tests of what does several things at once, under the race detector
 	@tools/setup race
-	CGO_ENABLED=1 $(GO) test -race -vet=off -skip '$(TYPING)' $(RACING)
+	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout 20m -skip '$(TYPING)' $(RACING)
 
 .PHONY: crash
 crash: setup ## kill real imports at random moments: 200 times, or CRASH_KILLS=2000, or CRASH_FOR=20m

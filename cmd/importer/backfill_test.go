@@ -24,7 +24,7 @@ const backfilledDays = 60
 func newBackfill(t *testing.T) *vendor {
 	t.Helper()
 	v := &vendor{site: newSite(t, ""), place: sourcetest.Dir(t), ends: map[string]string{}}
-	v.write(t, "importer.yaml", with(hasty, "quiescence: 3s")+"    source:"+eager+fmt.Sprintf("      directory: {path: %q, pattern: 'leads-{{.Date \"20060102\"}}.csv'}\n", v.place))
+	v.write(t, "importer.yaml", hasty+"    source:"+eager+fmt.Sprintf("      directory: {path: %q, pattern: 'leads-{{.Date \"20060102\"}}.csv'}\n", v.place))
 	all := manyContacts(3*backfilledDays + 1)
 	require.NoError(t, os.Mkdir(filepath.Join(v.place, "imported"), 0o750))
 	for day := range backfilledDays {
@@ -186,6 +186,7 @@ func TestABackfillMakesWayForAMorningAndGoesOn(t *testing.T) {
 	release := older.hold(t)
 	older.await(t, all)
 	morning := v.start(t, "import", "morning.csv", "--feed", "morning")
+	v.eventually(t, `SELECT count(*) = 2 FROM slots`) // both want calls
 	release()
 	fresh.await(t, some)
 	release = fresh.hold(t)

@@ -35,7 +35,7 @@ func TestKilledAtEachNamedPoint(t *testing.T) {
 		t.Run(string(point), func(t *testing.T) {
 			t.Parallel()
 			s := newCrashSite(t)
-			s.dialer.SetFault(losesTwo)
+			s.losesTwo()
 			if point == crashpoint.RowsForgotten {
 				s.recordedUnderOtherSettings(t)
 			}
@@ -66,7 +66,7 @@ func TestASessionEndedBeforeItsCommitCostsNothing(t *testing.T) {
 		t.Run(string(point), func(t *testing.T) {
 			t.Parallel()
 			s := newCrashSite(t)
-			s.dialer.SetFault(losesTwo)
+			s.losesTwo()
 			p := s.startTo(t, point, "import", "contacts.csv", "--feed", "acme")
 			require.True(t, p.stops(t), "nobody reaches this point: %s", &p.err)
 			s.exec(t, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -114,20 +114,20 @@ func namedPoints(t *testing.T) (points []crashpoint.Point) {
 	return points
 }
 
-// losesTwo loses the answer of one add_lead and the whole of another, late
-// enough that no other lead proves that writes get through.
-func losesTwo(r *dialersim.Request) dialersim.Fault {
+// losesTwo loses the answer to one row's first add_lead, and the whole of the last
+// row's: no other lead proves behind it that writes get through.
+func (s *site) losesTwo() {
 	drop := func(a *dialersim.Response) { a.Drop = true }
-	switch {
-	case r.Function != "add_lead":
-		return dialersim.Fault{}
-	case r.Nth == 20:
-		return dialersim.Fault{Answer: drop}
-	case r.Nth == 240:
-		return dialersim.Fault{Skip: true, Answer: drop}
-	default:
-		return dialersim.Fault{Delay: time.Millisecond}
-	}
+	s.firstCalls(func(row int) dialersim.Fault {
+		switch row {
+		case 20:
+			return dialersim.Fault{Answer: drop}
+		case contactRows - 1:
+			return dialersim.Fault{Skip: true, Answer: drop}
+		default:
+			return dialersim.Fault{Delay: time.Millisecond}
+		}
+	})
 }
 
 // recordedUnderOtherSettings leaves behind a file that is recorded, and whose

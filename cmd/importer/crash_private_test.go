@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -22,11 +21,9 @@ func TestKilledWithItsPostgreSQL(t *testing.T) {
 	s := newCrashSite(t)
 	s.write(t, "importer.yaml", privately(hasty))
 	s.letPostgresPass(t)
-	s.dialer.SetFault(losesTwo)
+	s.losesTwo()
 
-	p := s.start(t, "import", "contacts.csv", "--feed", "acme")
-	require.Eventually(t, func() bool { return s.works(p, "initdb") }, time.Minute, 10*time.Millisecond)
-	s.killFamily(t, p)
+	s.killFamily(t, s.makesItsPostgreSQL(t))
 	for _, point := range []crashpoint.Point{crashpoint.Recorded, crashpoint.Answered, crashpoint.Settled} {
 		p := s.startTo(t, point, "import", "contacts.csv", "again.csv", "--feed", "acme")
 		require.True(t, p.stops(t), "nobody reaches %s: %s", point, &p.err)
@@ -42,6 +39,25 @@ func TestKilledWithItsPostgreSQL(t *testing.T) {
 	defer func() { require.NoError(t, server.Close()) }()
 	s.ledger = server.DSN()
 	s.requireOracle(t)
+}
+
+// makesItsPostgreSQL starts an importer and returns it while initdb is at work. One
+// that was not looked at in time begins anew.
+func (s *site) makesItsPostgreSQL(t *testing.T) *process {
+	t.Helper()
+	for {
+		p := s.start(t, "import", "contacts.csv", "--feed", "acme")
+		made := false
+		waitFor(t, func() bool {
+			made = s.works(p, "postgres -D")
+			return made || s.works(p, "initdb")
+		})
+		if !made {
+			return p
+		}
+		s.killFamily(t, p)
+		require.NoError(t, os.RemoveAll(filepath.Join(s.dir, "state")))
+	}
 }
 
 // family is an importer with all that it has started.

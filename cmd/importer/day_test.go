@@ -23,7 +23,7 @@ import (
 // dayConfig has three feeds whose drops are expected at six, in a zone where it is
 // nine or ten whenever the test runs.
 const dayConfig = `state_dir: ./state
-ledger: {dsn: "${LEDGER}", lease: 3s}
+ledger: {dsn: "${LEDGER}", lease: 6s}
 serve: {listen: ""}
 dialers:
   main:
@@ -171,9 +171,8 @@ func TestADayInTheLife(t *testing.T) {
 	d.awaits(t, "all files are put away", func() bool { return len(d.ask(t, `SELECT path FROM files WHERE ended IS NULL`)) == 0 })
 	// The pager is there again, and the time comes to try it once more.
 	d.answers("pager", 0)
-	d.awaits(t, "the message waits", func() bool { return len(d.ask(t, `SELECT kind FROM river_job WHERE state = 'retryable'`)) == 1 })
-	d.exec(t, `UPDATE river_job SET scheduled_at = now() WHERE state = 'retryable'`)
 	d.awaits(t, "everything is done", func() bool {
+		d.exec(t, `UPDATE river_job SET scheduled_at = now() WHERE state = 'retryable' AND scheduled_at > now()`)
 		return len(d.ask(t, `SELECT feed FROM schedule_slots WHERE ended IS NULL AND verdict <> 'missed'`)) == 0 && len(d.ask(t, untold)) == 0
 	})
 	require.Empty(t, d.waits(t, exitDone))
@@ -342,7 +341,7 @@ func (d *day) requireLogged(t *testing.T, replicas []*process) {
 		"INFO a run has ended bravo":                                          2,
 		"INFO a run has ended charlie":                                        2,
 		"WARN no drop has come by the time at which one was expected charlie": 1,
-		"WARN a message was not taken, trying again acme":                     len(d.got("pager")) - 1,
+		"WARN a message was not taken, trying again acme":                     1,
 		"ERROR a message was not taken, and is given up acme":                 1,
 	}, lines)
 }
@@ -379,7 +378,9 @@ func TestAMessageIsNotLostWithItsReplica(t *testing.T) {
 	killed := make(chan struct{})
 	over := sync.OnceFunc(func() { close(killed) })
 	t.Cleanup(over)
+	d.mu.Lock()
 	d.taken = func() { <-killed }
+	d.mu.Unlock()
 	second := d.start(t, "serve")
 	d.awaits(t, "the message is being taken", func() bool { return len(d.got("monitor")) == 1 })
 	second.kill()

@@ -16,7 +16,7 @@ import (
 // newCustomSite is a site whose list has custom fields that the feed fills.
 func newCustomSite(t *testing.T) *site {
 	t.Helper()
-	s := newSite(t, strings.Replace(impatient, "list_id: 101}", "list_id: 101, custom_fields: {contact: email, website: web}}", 1))
+	s := newSite(t, strings.Replace(with(impatient, "timeout: 6s"), "list_id: 101}", "list_id: 101, custom_fields: {contact: email, website: web}}", 1))
 	s.dialer.Configure(func(set *dialersim.Settings) { set.CustomFields = true })
 	s.dialer.SetList(dialersim.List{ID: 101, Name: "List", Campaign: "TESTCAMP", CustomFields: []string{"contact", "website"}})
 	s.contacts(t, "contacts.csv", contacts())

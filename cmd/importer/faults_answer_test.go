@@ -78,9 +78,9 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		after func() string
 		pause time.Duration
 	}{
-		"in seconds": {func() string { return "1" }, time.Second},
-		// An HTTP date has no fractions: between one and two seconds from now.
-		"as a date":    {func() string { return time.Now().UTC().Add(2 * time.Second).Format(http.TimeFormat) }, time.Second},
+		"in seconds": {func() string { return "5" }, 5 * time.Second},
+		// An HTTP date has no fractions: between five and six seconds from now.
+		"as a date":    {func() string { return time.Now().UTC().Add(6 * time.Second).Format(http.TimeFormat) }, 5 * time.Second},
 		"as a joke":    {func() string { return "99999999999999999999" }, 0},
 		"not at all":   {func() string { return "" }, 0},
 		"in the past":  {func() string { return "-5" }, 0},
@@ -230,7 +230,7 @@ func TestASuccessLineIsFoundAmongNoticesAndWarnings(t *testing.T) {
 		around("", "NOTICE: add_lead ADDED TO HOPPER - 3055550100|1|1|importer\nERROR: add_lead SOMETHING LATER - x\n"),
 	}
 	const rows = 18
-	s := faultySite(t, rows, brisk)
+	s := faultySite(t, rows, with(brisk, "timeout: 1m"))
 	s.firstCalls(every(3, faults))
 	p := s.imports(t)
 	require.Zero(t, p.ends(t), &p.err)
@@ -273,7 +273,7 @@ func TestARefusedLoginIsTriedOnceAndStopsTheRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const rows = 24
-			s := faultySite(t, rows, brisk)
+			s := faultySite(t, rows, with(brisk, "timeout: 1m"))
 			right := s.env
 			s.env = append(slices.Clip(s.env), "DIALER_PASSWORD=Wrong-Password_1")
 			said := "it refused the API user's login"
@@ -308,7 +308,7 @@ func TestADialerWithoutItsDatabaseIsTriedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const rows = 40
-			s := faultySite(t, rows, brisk)
+			s := faultySite(t, rows, with(brisk, "timeout: 1m"))
 			s.dialer.Configure(func(set *dialersim.Settings) { set.PHP = php })
 			reached, release := s.at(t, 10)
 			p := s.imports(t)

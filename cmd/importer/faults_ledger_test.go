@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
@@ -294,7 +295,7 @@ func TestABrokenOffTransactionAloneIsRetried(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const rows = 60
-			s := faultySite(t, rows, brisk)
+			s := faultySite(t, rows, with(brisk, "timeout: 1m"))
 			// It counts on when a transaction does not. No transaction makes so
 			// many writes that it could never pass.
 			s.exec(t, `CREATE SEQUENCE writes`)
@@ -335,7 +336,7 @@ func TestADeadlockBreaksOffATransactionAndNoCall(t *testing.T) {
 	_, err = tx.Exec(t.Context(), `SELECT FROM rows WHERE record = 3 FOR UPDATE`)
 	require.NoError(t, err)
 	release()
-	s.eventually(t, `SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+	s.eventually(t, fmt.Sprintf(`SELECT count(*) > 0 FROM pg_stat_activity WHERE %d = ANY (pg_blocking_pids(pid))`, conn.PgConn().PID()))
 	// The importer waits for row 3 and has row 2. It has the shorter patience, so
 	// that PostgreSQL breaks off its transaction.
 	_, err = tx.Exec(t.Context(), `SELECT FROM rows WHERE record = 2 FOR UPDATE`)

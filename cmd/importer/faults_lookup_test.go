@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,7 +23,9 @@ func TestALeadThatIsInsertedLateButWithinTheWindowIsFoundNotResent(t *testing.T)
 	s := faultySite(t, rows, with(brisk, "timeout: 500ms", "quiescence: 10s"))
 	s.firstCalls(func(row int) dialersim.Fault {
 		if row == mishap { // it is inserted when lookups have said that it is not there
-			waitFor(t, func() bool { return s.dialer.Calls("lead_search") >= 3 })
+			s.eventually(t, fmt.Sprintf(`SELECT lost > 0 FROM rows WHERE record = %d`, mishap+1))
+			before := s.dialer.Calls("lead_search")
+			waitFor(t, func() bool { return s.dialer.Calls("lead_search") >= before+2 })
 		}
 		return dialersim.Fault{}
 	})
@@ -115,13 +118,13 @@ func TestALookupThatFailsIsNeverTakenForAbsent(t *testing.T) {
 			const rows = 12
 			s := faultySite(t, rows, with(brisk, "timeout: 500ms", "quiescence: 2s"))
 			// Past the time at which an absence may be believed, and some.
-			began, late := time.Now(), 0
+			began := time.Now()
+			var late atomic.Int32
 			s.lookupsFail(fault, func(int) bool {
 				if time.Since(began) < 3500*time.Millisecond {
 					return true
 				}
-				late++
-				return late < 3
+				return late.Add(1) < 3
 			})
 			p := s.imports(t)
 			require.Zero(t, p.ends(t), &p.err)
@@ -191,7 +194,7 @@ func TestRowsWhoseLookupsNeverAnswerEndInReview(t *testing.T) {
 			t.Parallel()
 			const rows = 12
 			// No question waits for the slots that those before it keep.
-			s := faultySite(t, rows, with(brisk, "concurrency: 16", "quiescence: 300ms"))
+			s := faultySite(t, rows, with(brisk, "concurrency: 16", "timeout: 5s", "quiescence: 300ms"))
 			s.lookupsFail(fault, func(int) bool { return true })
 			p := s.imports(t)
 			require.Equal(t, exitPerson, p.ends(t), &p.err)
@@ -350,11 +353,11 @@ func TestNothingIsSentAgainBeforeAWriteGotThrough(t *testing.T) {
 // Fault 54.
 func TestAbandonedCallsNeverExceedTheLimitAtTheDialer(t *testing.T) {
 	t.Parallel()
-	const rows = 32
-	s := faultySite(t, rows, with(brisk, "timeout: 2500ms", "quiescence: 500ms"))
-	// The answers to 24 rows, and to the first questions about them, are lost at
+	const rows = 16
+	s := faultySite(t, rows, with(brisk, "timeout: 4500ms", "quiescence: 500ms"))
+	// The answers to 12 rows, and to the first questions about them, are lost at
 	// once, while the dialer is busy with the calls for a while longer.
-	stalled := dialersim.Fault{Late: 200 * time.Millisecond, Answer: lose}
+	stalled := dialersim.Fault{Late: time.Second, Answer: lose}
 	s.firstCalls(func(row int) dialersim.Fault {
 		if row%4 == 0 {
 			return dialersim.Fault{}
@@ -369,7 +372,7 @@ func TestAbandonedCallsNeverExceedTheLimitAtTheDialer(t *testing.T) {
 	})
 	p := s.imports(t)
 	require.Zero(t, p.ends(t), &p.err)
-	require.Equal(t, 24, s.requireLoadedOnce(t, rows))
+	require.Equal(t, 12, s.requireLoadedOnce(t, rows))
 	require.Equal(t, rows, p.result(t).Calls)
 	require.Equal(t, 4, s.dialer.MaxInFlight(""), "lookups and abandoned calls included")
 }

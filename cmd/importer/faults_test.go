@@ -30,7 +30,7 @@ import (
 // where anybody may have to wait for his turn for two seconds: an answer that is
 // on its way is not taken for lost meanwhile. with changes some of them.
 const brisk = `state_dir: ./state
-ledger: {dsn: "${LEDGER}", lease: 1s, wait: 20s}
+ledger: {dsn: "${LEDGER}", lease: 1s, wait: 2m}
 dialers:
   main:
     url: ${DIALER_URL}
