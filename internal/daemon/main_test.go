@@ -111,7 +111,7 @@ func (b *bench) serve(t testing.TB, with func(*daemon.Options), feeds ...daemon.
 	l, err := ledger.Open(t.Context(), b.dsn)
 	require.NoError(t, err)
 	o := daemon.Options{
-		Ledger: l, AtOnce: 4, Lease: 300 * time.Millisecond, StopTimeout: 30 * time.Second, Log: slog.New(r),
+		Ledger: l, AtOnce: 4, Lease: 3 * time.Second, StopTimeout: 30 * time.Second, Log: slog.New(r),
 		Now:     func() time.Time { return b.asked(r) },
 		Looked:  func() {},
 		GivenUp: func(target string) { r.note(func() { r.givenUp = append(r.givenUp, target) }) },
@@ -137,7 +137,7 @@ func (b *bench) serve(t testing.TB, with func(*daemon.Options), feeds ...daemon.
 func usual(*daemon.Options) {}
 
 // unhurried keeps others from a run that goes on, however busy the machine is.
-func unhurried(o *daemon.Options) { o.Lease = 5 * time.Second }
+func unhurried(o *daemon.Options) { o.Lease = 15 * time.Second }
 
 // errAway is why a run fails that may go through another time.
 var errAway = errors.New("the dialer is away")

@@ -153,7 +153,7 @@ func TestPartitionsExistBeforeTheyAreNeeded(t *testing.T) {
 		})
 	}
 	require.NoError(t, g.Wait())
-	require.Equal(t, 6, ask[int](t, conn, partitions, ""))
+	require.GreaterOrEqual(t, ask[int](t, conn, partitions, ""), 6)
 }
 
 // A starter that does not come to its end keeps no other waiting for ever.

@@ -48,7 +48,7 @@ func TestSecondImporterSharesTheServerAndTheLastOneStopsIt(t *testing.T) {
 	ask(t, connect(t, second.DSN()), "SELECT 'still there'")
 
 	require.NoError(t, second.Close())
-	require.NoFileExists(t, filepath.Join(first.Dir(), "data", "postmaster.pid"))
+	requireStopped(t, first.Dir())
 }
 
 func TestKilledImporterStopsTheServerAndKeepsNoPipeOpen(t *testing.T) {

@@ -127,7 +127,7 @@ func TestResetInsteadOfAnAnswer(t *testing.T) {
 
 // patience runs out in a test, though not before its request is written, however
 // crowded the machine is.
-const patience = 3 * time.Second
+const patience = 5 * time.Second
 
 func TestServerThatNeverAnswersIsGivenUp(t *testing.T) {
 	t.Parallel()
@@ -138,7 +138,7 @@ func TestServerThatNeverAnswersIsGivenUp(t *testing.T) {
 	a := newClient(t, s.url, nil, patience).AddLead(t.Context(), aCall())
 	require.Equal(t, importer.VerdictUnknown, a.Verdict)
 	require.True(t, a.Written)
-	require.ErrorContains(t, a.Err, "no answer came within 3s")
+	require.ErrorContains(t, a.Err, "no answer came within 5s")
 }
 
 func TestDripDoesNotExtendTheDeadline(t *testing.T) {
@@ -221,10 +221,7 @@ func TestRedirectIsRefused(t *testing.T) {
 
 func TestRefusedConnectionIsProvablyNotSent(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := listener.Addr().String()
-	require.NoError(t, listener.Close())
+	const address = "127.0.0.1:1" // nothing listens there
 	a := newClient(t, "http://"+address, nil, 10*time.Second).AddLead(t.Context(), aCall())
 	require.Equal(t, importer.VerdictRetry, a.Verdict)
 	require.Equal(t, ReasonNotSent, a.Reason)

@@ -278,7 +278,7 @@ func TestAPlaceThatIsLostWhileAFileIsFetchedEndsThePass(t *testing.T) {
 	lay(t, dir, "a.csv", "1")
 	near, _ := closedDoor(t, sourcetest.SSHD(t))
 	o := sftpOptions(near)
-	o.Timeout = quick
+	o.Timeout = 4 * time.Second
 	_, lost := fetch(t, newSFTP(t, o), named("a.csv"))
 	require.ErrorContains(t, lost, "the connection was refused")
 	f := newFeed(t, &failing{Place: openDirectory(t, dir), name: "a.csv", err: lost, times: 100})

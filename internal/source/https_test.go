@@ -398,13 +398,13 @@ func rawWeb(t *testing.T, answer func(n int64) string) string {
 
 func TestEndThatMayBeALostConnectionIsLookedAtTwice(t *testing.T) {
 	t.Parallel()
-	_, got, err := pull(t, source.HTTPSOptions{URL: rawWeb(t, func(int64) string { return "HTTP/1.0 200 OK\r\n\r\na\nb\nc\n" }), Timeout: time.Second})
+	_, got, err := pull(t, source.HTTPSOptions{URL: rawWeb(t, func(int64) string { return "HTTP/1.0 200 OK\r\n\r\na\nb\nc\n" }), Timeout: 20 * time.Second})
 	require.NoError(t, err)
 	require.Equal(t, "a\nb\nc\n", string(got))
 	for _, second := range []string{"a\nb\nc\n", "a\n", "a\nX\n"} {
 		_, _, err = pull(t, source.HTTPSOptions{URL: rawWeb(t, func(n int64) string {
 			return "HTTP/1.0 200 OK\r\n\r\n" + map[bool]string{true: "a\nb\n", false: second}[n == 1]
-		}), Timeout: time.Second})
+		}), Timeout: 20 * time.Second})
 		require.ErrorIs(t, err, source.ErrChanged)
 		require.ErrorContains(t, err, "does not say how long leads.csv is")
 	}

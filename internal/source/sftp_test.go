@@ -155,7 +155,9 @@ func TestFileThatIsReplacedWhileTheLineIsBrokenIsNotTaken(t *testing.T) {
 	s = (&sourcetest.Server{Before: func(method, file string) error {
 		if method == "Read" && reads.Add(1) == 6 {
 			// Of the same size and time: only its content tells.
-			if err := errors.Join(os.WriteFile(file, []byte(random(300_000)), 0o644), os.Chtimes(file, f.Modified, f.Modified)); err != nil {
+			next := file + ".new"
+			err := errors.Join(os.WriteFile(next, []byte(random(300_000)), 0o644), os.Chtimes(next, f.Modified, f.Modified), os.Rename(next, file))
+			if err != nil {
 				return err
 			}
 			s.Disconnect()
@@ -215,7 +217,7 @@ func TestServerThatHangsIsGivenUp(t *testing.T) {
 			case "Put":
 				err = p.Write(t.Context(), "b.csv", strings.NewReader("1"))
 			}
-			require.ErrorContains(t, err, "200ms") // of silence, or before on a busy machine
+			require.Regexp(t, "200ms|the connection was lost", err) // of silence, or before on a busy machine
 			require.False(t, isFinal(err))
 		})
 	}
@@ -230,12 +232,12 @@ func TestServerThatIsSlowButSpeaksIsWaitedFor(t *testing.T) {
 	}
 	s := (&sourcetest.Server{Names: names, Before: func(method, _ string) error {
 		if method == "Page" { // there are twenty
-			<-time.After(200 * time.Millisecond)
+			<-time.After(300 * time.Millisecond)
 		}
 		return nil
 	}}).Start(t)
 	o := sftpOptions(s.Login)
-	o.Folder, o.Timeout = dir, 3*time.Second
+	o.Folder, o.Timeout = dir, 5*time.Second
 	files, err := newSFTP(t, o).List(t.Context())
 	require.NoError(t, err)
 	require.Len(t, files, 2000)

@@ -172,7 +172,7 @@ func (d *dialer) works() (ended func()) {
 	d.count(1)
 	var once sync.Once
 	ended = func() { once.Do(func() { d.count(-1) }) }
-	time.AfterFunc(timeout+quiescence, ended)
+	time.AfterFunc(timeout+quiescence-1, ended)
 	return ended
 }
 
