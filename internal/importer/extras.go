@@ -17,7 +17,7 @@ const customTries = 3
 // be written the settlement says so; SUCCESS is about the lead. slot is the
 // add_lead's, nil where a lookup has found the lead; it is given back. False: the
 // row is to be found again by its token, since the delivery has ended first or
-// the dialer went away behind the add_lead; s.Reason says what was met.
+// the dialer went away behind the add_lead; s.Reason says why.
 func (d *delivery) addCustomFields(ctx context.Context, it *item, s *Settlement, slot *slot) bool {
 	if it.Lead.Extras == nil || it.Lead.Extras.Custom == nil {
 		slot.release()
@@ -38,18 +38,11 @@ func (d *delivery) addCustomFields(ctx context.Context, it *item, s *Settlement,
 			d.fail(&StopError{a.Reason, a.Err})
 			return false
 		}
-		if a.Verdict != VerdictUnknown && a.Verdict != VerdictRetry {
+		if a.Verdict != VerdictUnknown && a.Verdict != VerdictRetry || try == customTries && !again {
 			break
 		}
-		if try == customTries {
-			if again {
-				s.Reason = a.Reason
-				return false
-			}
-			break
-		}
-		if sleep(ctx, pause(&waits, min(500*time.Millisecond, d.Limits.GiveUp/1000))) != nil {
-			s.Reason = a.Reason
+		if try == customTries || sleep(ctx, pause(&waits, min(500*time.Millisecond, d.Limits.GiveUp/1000))) != nil {
+			s.Reason = ReasonCustomFieldsMissing
 			return false
 		}
 	}
