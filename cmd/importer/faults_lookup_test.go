@@ -302,7 +302,7 @@ func TestAFeedThatMapsTheTokensFieldIsToldBothCures(t *testing.T) {
 	require.Contains(t, p.err.String(), "feeds.acme.columns.source_id is the field that carries the importer's token: map another field, or set another token_field in dialers.main")
 	require.Zero(t, s.dialer.Calls(""))
 
-	s.write(t, "importer.yaml", strings.Replace(with(brisk, "stop_after: 10s\n    token_field: vendor_lead_code"), "list_id: 101", "list_id: 101, columns: {source_id: web}", 1))
+	s.write(t, "importer.yaml", strings.Replace(with(brisk, "stop_after: 30s\n    token_field: vendor_lead_code"), "list_id: 101", "list_id: 101, columns: {source_id: web}", 1))
 	s.firstCalls(func(row int) dialersim.Fault {
 		return dialersim.Fault{Answer: map[bool]func(*dialersim.Response){true: lose}[row == mishap]}
 	})

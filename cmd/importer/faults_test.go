@@ -40,7 +40,7 @@ dialers:
     timeout: 3s
     send_within: 2s
     quiescence: 1s
-    stop_after: 10s
+    stop_after: 30s
 feeds:
   acme: {dialer: main, list_id: 101}
 `

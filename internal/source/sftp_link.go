@@ -97,6 +97,9 @@ func (s *SFTP) login(conn net.Conn, config *ssh.ClientConfig) (*link, error) {
 	if err == nil {
 		err = conn.SetDeadline(time.Time{})
 	}
+	if errors.Is(err, net.ErrClosed) { // by package ssh: the time was over
+		err = errNotStarted
+	}
 	if err != nil {
 		conn.Close()
 		<-l.gone
