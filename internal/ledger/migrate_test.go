@@ -153,7 +153,7 @@ func TestPartitionsExistBeforeTheyAreNeeded(t *testing.T) {
 		})
 	}
 	require.NoError(t, g.Wait())
-	require.GreaterOrEqual(t, ask[int](t, conn, partitions, ""), 6)
+	require.Contains(t, []int{6, 9}, ask[int](t, conn, partitions, ""), "two months', or three where one has just ended")
 }
 
 // A starter that does not come to its end keeps no other waiting for ever.
