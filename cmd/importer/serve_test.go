@@ -24,7 +24,7 @@ const often = "serve: {listen: \"\"}\n" + hasty + `    schedule: "@every 1s"
 // once. The one that carries the run is killed, and another brings it to its end.
 func TestReplicasShareTheSlots(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, with(often, "timeout: 5s", "quiescence: 5s"))
+	s := newSite(t, with(often, "timeout: 10s", "quiescence: 10s"))
 	require.NoError(t, os.Mkdir(filepath.Join(s.dir, "drops"), 0o700))
 	reached, release := s.at(t, 60)
 	replicas := []*process{s.start(t, "serve"), s.start(t, "serve"), s.start(t, "serve")}
