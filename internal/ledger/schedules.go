@@ -386,7 +386,7 @@ func (l *Ledger) LeaveRun(ctx context.Context, b importer.Begun, follows Enqueue
 func (l *Ledger) CancelRun(ctx context.Context, run int64) error {
 	const (
 		known  = `SELECT EXISTS (SELECT FROM schedule_slots WHERE run_id = runs.id), EXISTS (SELECT FROM schedule_slots WHERE run_id = runs.id AND ended IS NULL) FROM runs WHERE id = $1`
-		cancel = `UPDATE runs SET cancelled = coalesce(cancelled, now()) WHERE id = $1 RETURNING coalesce(leased_until > clock_timestamp(), false)`
+		cancel = `UPDATE runs SET cancelled = coalesce(cancelled, clock_timestamp()) WHERE id = $1 RETURNING coalesce(leased_until > clock_timestamp(), false)`
 		finish = `UPDATE runs SET finished = now(), error = $2 WHERE id = $1`
 		end    = `UPDATE schedule_slots SET ended = now() WHERE run_id = $1`
 	)
