@@ -114,7 +114,7 @@ func (s *site) finish(t *testing.T) {
 // shortKills is how many importers the short form kills at random moments.
 // IMPORTER_CRASH_KILLS makes it so many, IMPORTER_CRASH_FOR as many as so long
 // a time allows, and IMPORTER_CRASH_SEED repeats the round of one seed.
-const shortKills = 24
+const shortKills = 18
 
 // How many rounds go on at once: they mostly wait.
 const (
